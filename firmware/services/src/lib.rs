@@ -1,0 +1,3 @@
+//! Placeholder line.
+#![no_std]
+#![forbid(unsafe_code)]
