@@ -43,6 +43,7 @@ impl NorFlashError for FlashError {
 
 /// What the app asks of the chip.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one request at a time, in a static channel")]
 pub enum FlashRequest {
     /// Read `length` bytes (at most [`CHUNK`]) from `offset`.
     Read {

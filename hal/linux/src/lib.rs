@@ -1,1 +1,8 @@
-//! Placeholder line.
+//! Linux as a board: its clock, its executor, its ports.
+//!
+//! [`clock`] is the time driver behind `embassy-time`, real or virtual per thread; [`executor`] runs the firmware's
+//! tasks and sleeps in epoll. The only crate that defines `__pender` and a time driver, so every host program (the
+//! command, the demo, scenario tests) links it. `std` is welcome here, and so is `unsafe` with its `SAFETY:` line.
+
+pub mod clock;
+pub mod executor;
