@@ -1,3 +1,12 @@
-//! Placeholder line.
+//! The glue: one file per engine, joining it to sockets, settings and the data plane.
+//!
+//! An engine knows a protocol and nothing else; a service here feeds it bytes and time, carries its answers out and its
+//! events on. [`stack`] is the only file that names embassy-net, [`state`] holds what the services share.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod dataplane;
+pub mod stack;
+pub mod state;

@@ -1,0 +1,180 @@
+//! What the services share: one value, made at start, lived in until power is cut.
+//!
+//! Facts flow through it in one direction each: settings and WAN status are watched, events for people go into the ring,
+//! commands go down to the data plane, its events come up. Each field names its only writer. Nothing here decides.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::net::Ipv4Addr;
+
+use critical_section::Mutex;
+use dialtone_base::event::{Event, EventRing};
+use dialtone_base::text::Text;
+use dialtone_base::time::UnixTime;
+use dialtone_base::{Instant, Ipv4Prefix, MacAddress, PortSet, Zone};
+use dialtone_dataplane as dataplane;
+use dialtone_hal_api::port::PortInfo;
+use dialtone_settings::tree::Settings;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::channel::Channel;
+use embassy_sync::pubsub::{DynSubscriber, PubSubChannel};
+use embassy_sync::watch::{DynReceiver, Watch};
+
+/// Services that may watch one fact.
+const WATCHERS: usize = 10;
+/// Data-plane events a slow service may fall behind before it misses some.
+const EVENTS_BEHIND: usize = 64;
+
+/// The router's shared state.
+pub struct RouterState {
+    /// What happened, for people. Everybody writes.
+    pub events: EventRing,
+    /// The settings in force. Written by the settings service.
+    pub settings: Watch<CriticalSectionRawMutex, Arc<Settings>, WATCHERS>,
+    /// How the WAN is. Written by the WAN service.
+    pub wan: Watch<CriticalSectionRawMutex, WanStatus, WATCHERS>,
+    /// Orders for the data plane. Everybody writes, its task reads.
+    pub commands: Channel<CriticalSectionRawMutex, dataplane::Command, 32>,
+    /// What the data plane tells. Written by its task.
+    pub dataplane_events:
+        PubSubChannel<CriticalSectionRawMutex, dataplane::Event, EVENTS_BEHIND, WATCHERS, 1>,
+    /// Counters and totals, at most a second old. Written by the data plane's task.
+    pub snapshot: Mutex<RefCell<dataplane::Snapshot>>,
+    /// Leases of all zones. Written by the DHCP service.
+    pub leases: Mutex<RefCell<Vec<LeaseView>>>,
+    /// Wall-clock time, once known. Written by the SNTP service.
+    clock: Mutex<Cell<Option<ClockReading>>>,
+    /// The board's ports in their order, fixed.
+    pub ports: Vec<PortInfo>,
+    /// Ports whose link is up. Written by the data plane's task.
+    links: Mutex<Cell<PortSet>>,
+}
+
+/// The WAN as the other services see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WanStatus {
+    /// The WAN port has a link.
+    pub link: bool,
+    /// Our address there; `None` while there is no way out.
+    pub address: Option<Ipv4Prefix>,
+    /// The default gateway.
+    pub gateway: Option<Ipv4Addr>,
+    /// Name servers the operator named, best first.
+    pub dns: heapless::Vec<Ipv4Addr, 4>,
+    /// Time servers the operator named.
+    pub ntp: heapless::Vec<Ipv4Addr, 4>,
+    /// Longest packet, when the operator said; otherwise the setting's.
+    pub mtu: Option<u16>,
+    /// Why there is no way out, in a few words; empty when there is one.
+    pub reason: &'static str,
+}
+
+/// A lease as the status page and the console show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseView {
+    /// On which network.
+    pub zone: Zone,
+    /// The device.
+    pub mac: MacAddress,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The name it gave, possibly empty.
+    pub name: Text<63>,
+    /// When the lease ends.
+    pub expires: Instant,
+    /// The address is set apart for this device.
+    pub reserved: bool,
+}
+
+#[derive(Clone, Copy)]
+struct ClockReading {
+    at: Instant,
+    unix: UnixTime,
+}
+
+impl RouterState {
+    /// Made once, for the lifetime of the program.
+    pub fn leak(
+        ports: Vec<PortInfo>,
+        snapshot: dataplane::Snapshot,
+    ) -> &'static Self {
+        Box::leak(Box::new(Self {
+            events: EventRing::new(),
+            settings: Watch::new(),
+            wan: Watch::new_with(WanStatus { reason: "starting", ..WanStatus::default() }),
+            commands: Channel::new(),
+            dataplane_events: PubSubChannel::new(),
+            snapshot: Mutex::new(RefCell::new(snapshot)),
+            leases: Mutex::new(RefCell::new(Vec::new())),
+            clock: Mutex::new(Cell::new(None)),
+            ports,
+            links: Mutex::new(Cell::new(PortSet::EMPTY)),
+        }))
+    }
+
+    /// Notes an event for people, now.
+    pub fn note(&self, event: Event) {
+        self.events.push(now(), event);
+    }
+
+    /// A watcher of the settings. Panics when more than the house's own services ask, which start-up would show at once.
+    pub fn watch_settings(&'static self) -> DynReceiver<'static, Arc<Settings>> {
+        self.settings.dyn_receiver().expect("WATCHERS counts the services")
+    }
+
+    /// A watcher of the WAN.
+    pub fn watch_wan(&'static self) -> DynReceiver<'static, WanStatus> {
+        self.wan.dyn_receiver().expect("WATCHERS counts the services")
+    }
+
+    /// The data plane's events from now on.
+    pub fn dataplane_events(&'static self) -> DynSubscriber<'static, dataplane::Event> {
+        self.dataplane_events.dyn_subscriber().expect("WATCHERS counts the services")
+    }
+
+    /// The settings in force; `None` before the settings service has read them.
+    pub fn current_settings(&self) -> Option<Arc<Settings>> {
+        self.settings.try_get()
+    }
+
+    /// The WAN as it is.
+    pub fn current_wan(&self) -> WanStatus {
+        self.wan.try_get().unwrap_or_default()
+    }
+
+    /// Sets the wall clock.
+    pub fn set_clock(&self, at: Instant, unix: UnixTime) {
+        critical_section::with(|token| self.clock.borrow(token).set(Some(ClockReading { at, unix })));
+    }
+
+    /// Wall-clock time now; `None` until somebody told us.
+    pub fn unix_time(&self) -> Option<UnixTime> {
+        let reading = critical_section::with(|token| self.clock.borrow(token).get())?;
+        Some(UnixTime(reading.unix.0 + now().since(reading.at).as_secs()))
+    }
+
+    /// Ports whose link is up.
+    pub fn links(&self) -> PortSet {
+        critical_section::with(|token| self.links.borrow(token).get())
+    }
+
+    /// Says which links are up.
+    pub fn set_links(&self, links: PortSet) {
+        critical_section::with(|token| self.links.borrow(token).set(links));
+    }
+}
+
+/// The time engines are told: microseconds since start.
+pub fn now() -> Instant {
+    Instant::from_micros(embassy_time::Instant::now().as_micros())
+}
+
+/// Waits until `deadline`; forever when there is none.
+pub async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => embassy_time::Timer::at(embassy_time::Instant::from_micros(at.as_micros())).await,
+        None => core::future::pending().await,
+    }
+}
