@@ -14,11 +14,11 @@ macro_rules! define_level {
         #[cfg(all(feature = "defmt", not(feature = "log")))]
         #[macro_export]
         macro_rules! $level {
-                                    ($dollar($arg:tt)*) => {{
-                                        use $crate::__defmt as defmt;
-                                        defmt::$level!($dollar($arg)*)
-                                    }};
-                                }
+                                            ($dollar($arg:tt)*) => {{
+                                                use $crate::__defmt as defmt;
+                                                defmt::$level!($dollar($arg)*)
+                                            }};
+                                        }
 
         #[doc = $doc]
         #[cfg(not(any(feature = "log", feature = "defmt")))]

@@ -11,7 +11,9 @@ use core::task::{Context, Poll};
 
 use dialtone_base::event::Event;
 use dialtone_base::{Duration, Frame, FramePool, Instant, PortId, PortSet, Seed, Zone};
-use dialtone_dataplane::{self as dataplane, Command, Dataplane, Ingress, Limits, Output, PortConfig, Verdict};
+use dialtone_dataplane::{
+    self as dataplane, Command, Dataplane, Ingress, Limits, Output, PortConfig, Verdict,
+};
 use dialtone_hal_api::port::PortHandle;
 use dialtone_settings::tree::Settings;
 use embassy_futures::select::{Either4, select4};

@@ -204,13 +204,7 @@ fn punted(bytes: &[u8]) -> Option<Punted> {
         (17, false) => return None,
         _ => None,
     };
-    Some(Punted {
-        header: ETHERNET + header,
-        end: ETHERNET + total,
-        protocol,
-        fragment,
-        udp_destination,
-    })
+    Some(Punted { header: ETHERNET + header, end: ETHERNET + total, protocol, fragment, udp_destination })
 }
 
 impl Punted {

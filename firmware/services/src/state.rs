@@ -96,10 +96,7 @@ struct ClockReading {
 
 impl RouterState {
     /// Made once, for the lifetime of the program.
-    pub fn leak(
-        ports: Vec<PortInfo>,
-        snapshot: dataplane::Snapshot,
-    ) -> &'static Self {
+    pub fn leak(ports: Vec<PortInfo>, snapshot: dataplane::Snapshot) -> &'static Self {
         Box::leak(Box::new(Self {
             events: EventRing::new(),
             settings: Watch::new(),

@@ -37,7 +37,8 @@ fn every_crate_depends_only_on_floors_below_it() {
         .collect();
     for package in &members {
         let manifest = package["manifest_path"].as_str().expect("a path");
-        let folder = std::path::Path::new(manifest).parent().and_then(|folder| folder.strip_prefix(&root).ok());
+        let folder =
+            std::path::Path::new(manifest).parent().and_then(|folder| folder.strip_prefix(&root).ok());
         let folder = folder.expect("inside the workspace").display().to_string();
         folders.insert(package["name"].as_str().expect("a name").to_string(), folder);
     }

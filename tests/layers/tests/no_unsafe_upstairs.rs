@@ -49,7 +49,8 @@ fn every_unsafe_block_says_why_it_is_sound() {
             for (number, line) in lines.iter().enumerate() {
                 let code = line.split("//").next().unwrap_or_default();
                 let opens = code.contains("unsafe {") || code.contains("unsafe impl");
-                let said = lines[number.saturating_sub(8)..=number].iter().any(|line| line.contains("SAFETY:"));
+                let said =
+                    lines[number.saturating_sub(8)..=number].iter().any(|line| line.contains("SAFETY:"));
                 if opens && !said && !code.contains('"') {
                     silent.push(format!("{}:{}", shown(&path), number + 1));
                 }

@@ -43,5 +43,9 @@ fn no_file_drowns_its_reader() {
             (lines > LONGEST).then(|| format!("{}: {lines} lines of code", shown(&path)))
         })
         .collect();
-    assert!(long.is_empty(), "files above {LONGEST} lines of code; split them by subject:\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "files above {LONGEST} lines of code; split them by subject:\n{}",
+        long.join("\n")
+    );
 }
