@@ -255,12 +255,17 @@ impl Watch {
 
     /// Waits until there may be room to write. One waiter.
     pub async fn writable(&self) {
-        poll_fn(|context| self.poll_direction(context, |slot| &mut slot.writable)).await;
+        poll_fn(|context| self.poll_writable(context)).await;
     }
 
     /// Ready once per edge; otherwise keeps the context's waker.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         self.poll_direction(context, |slot| &mut slot.readable)
+    }
+
+    /// Ready once per edge; otherwise keeps the context's waker.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_direction(context, |slot| &mut slot.writable)
     }
 
     fn poll_direction(

@@ -1,8 +1,14 @@
 //! Linux as a board: its clock, its executor, its ports.
 //!
 //! [`clock`] is the time driver behind `embassy-time`, real or virtual per thread; [`executor`] runs the firmware's
-//! tasks and sleeps in epoll. The only crate that defines `__pender` and a time driver, so every host program (the
+//! tasks and sleeps in epoll; [`port`] moves frames. The only crate that defines `__pender` and a time driver, so every host program (the
 //! command, the demo, scenario tests) links it. `std` is welcome here, and so is `unsafe` with its `SAFETY:` line.
 
 pub mod clock;
+pub mod custody;
 pub mod executor;
+pub mod interface;
+pub mod netlink;
+pub mod port;
+pub mod privileges;
+pub mod virtio_header;

@@ -1,0 +1,56 @@
+//! Gives up root and every capability, for good.
+//!
+//! After [`drop_to`] the process can move frames on what it opened before, and little else: no new privileges through
+//! set-user-id programs either. Call it while the program has one thread: rights belong to threads.
+
+use std::ffi::CString;
+use std::io;
+
+/// Continues as `user` without capabilities. A program that was started with file capabilities instead of as root
+/// keeps its user and loses the capabilities.
+///
+/// # Errors
+/// `NotFound` when there is no such user; otherwise what the kernel refuses.
+pub fn drop_to(user: &str) -> io::Result<()> {
+    // SAFETY: takes no pointers.
+    if unsafe { libc::geteuid() } == 0 {
+        let (id, group) = find(user)?;
+        // SAFETY: a group list of length zero; the others take numbers.
+        unsafe {
+            check(libc::setgroups(0, std::ptr::null()))?;
+            check(libc::setresgid(group, group, group))?;
+            check(libc::setresuid(id, id, id))?;
+        }
+    }
+    drop_capabilities()?;
+    // SAFETY: takes numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+fn find(user: &str) -> io::Result<(libc::uid_t, libc::gid_t)> {
+    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("there is no user {user}"));
+    let name = CString::new(user).map_err(|_| missing())?;
+    // SAFETY: a C string goes in; the entry that comes out is read at once, in a program of one thread.
+    unsafe {
+        let entry = libc::getpwnam(name.as_ptr());
+        entry.as_ref().map(|entry| (entry.pw_uid, entry.pw_gid)).ok_or_else(missing)
+    }
+}
+
+fn drop_capabilities() -> io::Result<()> {
+    /// `struct __user_cap_header_struct`, version 3.
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        process: i32,
+    }
+    let header = Header { version: 0x2008_0522, process: 0 };
+    // Two sets of effective, permitted, inheritable: none.
+    let none = [0_u32; 6];
+    // SAFETY: capset reads a header of version 3 and the two sets that go with it.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) } as i32)
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
