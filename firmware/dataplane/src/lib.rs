@@ -22,9 +22,14 @@
 
 extern crate alloc;
 
+pub mod accounting;
+pub mod bridge;
 pub mod config;
 pub mod output;
 mod pipeline;
+pub mod route;
+mod slots;
+pub mod trace;
 pub mod verdict;
 
 use dialtone_base::{Frame, FramePool, Instant, PortId, Seed, Zone};
