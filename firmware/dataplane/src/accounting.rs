@@ -20,6 +20,12 @@ pub struct DeviceHandle {
 impl DeviceHandle {
     /// Everybody who found no room.
     pub const OTHERS: Self = Self { index: 0, generation: 0 };
+
+    /// Below the table's capacity plus one, for tables beside this one; a later device may get the same index.
+    #[inline]
+    pub const fn index(self) -> u16 {
+        self.index
+    }
 }
 
 /// What one device moved. "Sent" and "received" are the device's view.

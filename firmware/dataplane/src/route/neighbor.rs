@@ -16,13 +16,20 @@
 //! having been confirmed; pinned entries (leases) are not changed at all. Nothing here sends: [`NeighborTable::poll`]
 //! says what to send. Whoever caches an answer asks again when [`NeighborTable::generation`] has moved.
 
-use alloc::boxed::Box;
+mod hold;
+mod output;
+mod probes;
+
 use core::net::Ipv4Addr;
 
 use dialtone_base::counter::Counters;
 use dialtone_base::{Duration, Frame, Instant, Ipv4Prefix, MacAddress, Random, Zone};
 use dialtone_wire::{ArpOperation, ArpPacket};
 
+use self::hold::{Held, HoldQueue};
+pub use self::output::{ArpRefused, ArpVerdict, NeighborOutput, Resolution};
+pub use self::probes::PROBES;
+use self::probes::{Probes, Step};
 use crate::Ingress;
 use crate::slots::{SlotKey, Slots};
 
@@ -40,129 +47,21 @@ pub const HELD_PER_NEIGHBOR: usize = 4;
 pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Announcements, and the time between them (RFC 5227 §1.1).
 pub const ANNOUNCEMENTS: (u8, Duration) = (2, Duration::from_secs(2));
-/// Addresses that can be probed at the same time.
-pub const PROBES: usize = 16;
 
 /// A change of MAC is not believed this soon after the old one was confirmed.
 const LOCK: Duration = Duration::from_secs(1);
-/// A probe's answer is reported this long after the last question.
-const PROBE_OPEN: Duration = Duration::from_secs(3);
 /// Slots looked at to make room.
 const LOOK_AT: usize = 32;
-
-/// What is known about an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// Send it there.
-    Ready(MacAddress),
-    /// Nobody knows yet: hand the frame to [`NeighborTable::hold`].
-    Hold,
-    /// It was asked in vain a moment ago.
-    Unreachable,
-    /// No room to ask for another one.
-    Full,
-}
-
-/// What [`NeighborTable::handle`] makes of an ARP packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ArpVerdict {
-    /// It asked for our address: send this back to the sender.
-    Reply(ArpPacket),
-    /// Seen, believed or of no interest.
-    Consumed,
-    /// Not believed.
-    Refused(ArpRefused),
-}
-
-dialtone_base::counted_reasons! {
-    /// Why an ARP packet was not believed.
-    pub enum ArpRefused {
-        /// The sender's MAC or address is nobody's.
-        BadSender = "bad-sender",
-        /// It is our own.
-        Own = "own",
-        /// It claims our address.
-        Conflict = "conflict",
-        /// An answer nobody asked for, about a station we do not know.
-        Unasked = "unasked",
-        /// It claims an address that belongs to a lease of somebody else.
-        Pinned = "pinned",
-        /// It claims an address that somebody else confirmed a moment ago.
-        TooSoon = "too-soon",
-        /// No room for a station that asked for us.
-        TableFull = "table-full",
-    }
-}
-
-/// One thing to do.
-#[derive(Debug)]
-pub enum NeighborOutput {
-    /// Send this ARP packet.
-    Ask {
-        /// On which network.
-        zone: Zone,
-        /// What.
-        packet: ArpPacket,
-        /// To whom: broadcast, or one station.
-        to: MacAddress,
-    },
-    /// A held frame can go.
-    Release {
-        /// Where its next hop is.
-        zone: Zone,
-        /// The next hop.
-        address: Ipv4Addr,
-        /// The next hop's MAC.
-        mac: MacAddress,
-        /// Where the frame had come from.
-        from: Ingress,
-        /// The frame.
-        frame: Frame,
-    },
-    /// A held frame cannot go: its sender deserves "host unreachable".
-    Unreachable {
-        /// Where its next hop should be.
-        zone: Zone,
-        /// The next hop.
-        address: Ipv4Addr,
-        /// Where the frame had come from.
-        from: Ingress,
-        /// The frame.
-        frame: Frame,
-    },
-    /// Somebody uses a probed address, or probes it too.
-    ProbeAnswered {
-        /// On which network.
-        zone: Zone,
-        /// The address.
-        address: Ipv4Addr,
-        /// Who.
-        mac: MacAddress,
-    },
-    /// Somebody claims our address; we defend it.
-    Conflict {
-        /// On which network.
-        zone: Zone,
-        /// Our address.
-        address: Ipv4Addr,
-        /// Who.
-        mac: MacAddress,
-    },
-    /// Nothing until the next call, or until then.
-    Wait(Option<Instant>),
-}
 
 /// Everybody next to us.
 pub struct NeighborTable {
     interfaces: [Interface; 3],
     slots: Slots<Key, Entry>,
     incomplete: usize,
-    held: Box<[Option<Held>]>,
-    held_count: usize,
-    held_order: u64,
+    held: HoldQueue,
     /// Some held frame may go, or never will.
     sort_held: bool,
-    probes: [Option<Probe>; PROBES],
+    probes: Probes,
     /// No entry is due before; `None` when none has a timer.
     timer: Option<Instant>,
     scanned: usize,
@@ -228,22 +127,6 @@ impl State {
     }
 }
 
-struct Held {
-    key: Key,
-    order: u64,
-    from: Ingress,
-    frame: Frame,
-}
-
-#[derive(Clone, Copy)]
-struct Probe {
-    key: Key,
-    /// The question is still to be sent.
-    ask: bool,
-    answer: Option<MacAddress>,
-    until: Instant,
-}
-
 impl NeighborTable {
     /// Room for `neighbors` neighbors and `held_frames` waiting frames.
     pub fn new(neighbors: usize, held_frames: usize, random: &mut Random) -> Self {
@@ -259,11 +142,9 @@ impl NeighborTable {
             interfaces: [interface; 3],
             slots: Slots::new(neighbors, random),
             incomplete: 0,
-            held: (0..held_frames).map(|_| None).collect(),
-            held_count: 0,
-            held_order: 0,
+            held: HoldQueue::new(held_frames),
             sort_held: false,
-            probes: [None; PROBES],
+            probes: Probes::new(),
             timer: None,
             scanned: 0,
             generation: 0,
@@ -335,23 +216,7 @@ impl NeighborTable {
     /// same neighbor when that has [`HELD_PER_NEIGHBOR`], or this one when all places are taken.
     pub fn hold(&mut self, zone: Zone, address: Ipv4Addr, from: Ingress, frame: Frame) -> Option<Frame> {
         let key = Key(zone, address);
-        let mut refused = None;
-        let same = self.held.iter().flatten().filter(|held| held.key == key);
-        if same.clone().count() >= HELD_PER_NEIGHBOR {
-            let oldest = same.map(|held| held.order).min();
-            let place = self
-                .held
-                .iter_mut()
-                .find(|place| place.as_ref().is_some_and(|held| Some(held.order) == oldest));
-            if let Some(place) = place {
-                refused = place.take().map(|held| held.frame);
-                self.held_count -= 1;
-            }
-        }
-        let Some(place) = self.held.iter_mut().find(|place| place.is_none()) else { return Some(frame) };
-        *place = Some(Held { key, order: self.held_order, from, frame });
-        self.held_order += 1;
-        self.held_count += 1;
+        let refused = self.held.push(key, HELD_PER_NEIGHBOR, from, frame);
         let waits = self.slots.find(key).and_then(|index| self.slots.at(index));
         self.sort_held |= !matches!(waits, Some((_, Entry { state: State::Incomplete { .. }, .. })));
         refused
@@ -379,13 +244,7 @@ impl NeighborTable {
         if packet.sender_mac == our_mac {
             return ArpVerdict::Refused(ArpRefused::Own);
         }
-        for probe in self.probes.iter_mut().flatten() {
-            // RFC 5227 §2.1.1: an answer, or somebody else probing for the same address.
-            let taken = sender == probe.key.1 || (packet.is_probe() && packet.target == probe.key.1);
-            if probe.key.0 == zone && taken && now <= probe.until && probe.answer.is_none() {
-                probe.answer = Some(packet.sender_mac);
-            }
-        }
+        self.probes.see(now, zone, packet);
         let ours = prefix.map(Ipv4Prefix::address);
         if Some(sender) == ours {
             self.defend(now, zone, packet.sender_mac);
@@ -454,16 +313,7 @@ impl NeighborTable {
     /// Asks who uses `address`, as RFC 5227 probes do; the answer is [`NeighborOutput::ProbeAnswered`] within 3 s.
     /// `false` when too many are being probed already.
     pub fn probe(&mut self, now: Instant, zone: Zone, address: Ipv4Addr) -> bool {
-        let probe = Probe { key: Key(zone, address), ask: true, answer: None, until: now + PROBE_OPEN };
-        let same =
-            self.probes.iter().position(|probe| probe.is_some_and(|probe| probe.key == Key(zone, address)));
-        let free =
-            || self.probes.iter().position(|probe| probe.is_none_or(|probe| probe.until < now && !probe.ask));
-        let Some(place) = same.or_else(free).and_then(|index| self.probes.get_mut(index)) else {
-            return false;
-        };
-        *place = Some(probe);
-        true
+        self.probes.start(now, Key(zone, address))
     }
 
     /// Tells everybody our address in a zone, twice (RFC 5227 §2.3).
@@ -522,7 +372,7 @@ impl NeighborTable {
 
     /// Frames that wait.
     pub fn held(&self) -> usize {
-        self.held_count
+        self.held.len()
     }
 
     /// How often ARP packets were not believed, by reason.
@@ -555,22 +405,13 @@ impl NeighborTable {
     }
 
     fn poll_probes(&mut self, now: Instant) -> Option<NeighborOutput> {
-        for place in &mut self.probes {
-            let Some(probe) = place else { continue };
-            let Key(zone, address) = probe.key;
-            if let Some(mac) = probe.answer {
-                *place = None;
-                return Some(NeighborOutput::ProbeAnswered { zone, address, mac });
-            }
-            if core::mem::take(&mut probe.ask) {
+        Some(match self.probes.poll(now)? {
+            Step::Answered(Key(zone, address), mac) => NeighborOutput::ProbeAnswered { zone, address, mac },
+            Step::Ask(Key(zone, address)) => {
                 let packet = ArpPacket::probe(self.interfaces[zone.index()].mac, address);
-                return Some(NeighborOutput::Ask { zone, packet, to: MacAddress::BROADCAST });
+                NeighborOutput::Ask { zone, packet, to: MacAddress::BROADCAST }
             }
-            if now > probe.until {
-                *place = None;
-            }
-        }
-        None
+        })
     }
 
     fn poll_interfaces(&mut self, now: Instant) -> Option<NeighborOutput> {
@@ -633,22 +474,14 @@ impl NeighborTable {
 
     /// The oldest held frame that need not wait any longer.
     fn poll_held(&mut self) -> Option<NeighborOutput> {
-        let mut first: Option<(usize, u64, Option<MacAddress>)> = None;
-        for (index, held) in self.held.iter().enumerate() {
-            let Some(held) = held else { continue };
-            let entry = self.slots.find(held.key).and_then(|index| self.slots.at(index));
-            let mac = match entry.map(|(_, entry)| (entry.state, entry.mac)) {
-                Some((State::Incomplete { .. }, _)) => continue,
-                None | Some((State::Failed { .. }, _)) => None,
-                Some((_, mac)) => Some(mac),
-            };
-            if first.is_none_or(|(_, order, _)| held.order < order) {
-                first = Some((index, held.order, mac));
-            }
-        }
-        let (index, _, mac) = first?;
-        let Held { key: Key(zone, address), from, frame, .. } = self.held.get_mut(index)?.take()?;
-        self.held_count -= 1;
+        let slots = &self.slots;
+        let decide = |key| match slots.find(key).and_then(|index| slots.at(index)) {
+            Some((_, Entry { state: State::Incomplete { .. }, .. })) => None,
+            None | Some((_, Entry { state: State::Failed { .. }, .. })) => Some(None),
+            Some((_, entry)) => Some(Some(entry.mac)),
+        };
+        let (held, mac) = self.held.take_oldest(decide)?;
+        let Held { key: Key(zone, address), from, frame, .. } = held;
         Some(match mac {
             Some(mac) => NeighborOutput::Release { zone, address, mac, from, frame },
             None => NeighborOutput::Unreachable { zone, address, from, frame },
