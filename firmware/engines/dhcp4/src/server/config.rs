@@ -42,7 +42,7 @@ pub struct ServerConfig {
     /// Option 6.
     pub name_servers: heapless::Vec<Ipv4Addr, 3>,
     /// Option 15; not sent when empty.
-    pub domain: Text<63>,
+    pub domain: Text<127>,
     /// Option 42; not sent when empty.
     pub time_servers: heapless::Vec<Ipv4Addr, 3>,
     /// Option 114 (RFC 8910); not sent when empty.
