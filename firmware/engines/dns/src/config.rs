@@ -68,7 +68,7 @@ pub struct Config {
     /// Refuse upstream answers that lead into the home.
     pub rebind_protection: bool,
     /// Domains (with everything below) that are excepted.
-    pub rebind_allowed: Vec<Text<63>, ALLOWED_DOMAINS>,
+    pub rebind_allowed: Vec<Text<127>, ALLOWED_DOMAINS>,
 }
 
 impl Default for Config {
