@@ -8,6 +8,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use dialtone_base::warn;
 
@@ -19,6 +20,7 @@ use crate::netlink::{IngressDrop, Message, Netlink};
 pub struct Custody {
     before: Vec<Before>,
     cut_off: Vec<IngressDrop>,
+    files: Vec<PathBuf>,
 }
 
 /// How an interface was.
@@ -73,9 +75,17 @@ impl Custody {
         interface.set_up(true)
     }
 
+    /// Has a file removed at the end: the console's socket, whose folder the router may not write any more.
+    pub fn remove_at_end(&mut self, file: &Path) {
+        self.files.push(file.to_owned());
+    }
+
     /// Gives everything back now. For programs without a [`Guardian`].
-    pub fn give_back(self) {
+    pub fn give_back(&self) {
         self.before.iter().for_each(Before::restore);
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
     }
 
     /// Starts the process that gives everything back when this one ends. Call it while the program has one thread and
@@ -101,7 +111,7 @@ impl Custody {
             return Err(error);
         }
         if process == 0 {
-            guard(&watched, &self.before);
+            guard(&watched, &self);
         }
         Ok((Guardian { process, lifeline }, self.cut_off))
     }
@@ -143,7 +153,7 @@ impl Before {
 }
 
 /// The guardian's whole life.
-fn guard(watched: &OwnedFd, before: &[Before]) -> ! {
+fn guard(watched: &OwnedFd, custody: &Custody) -> ! {
     // SAFETY: plain system calls on our own process; the descriptors closed here belong to the parent's copies of values
     // this process never uses again.
     unsafe {
@@ -165,7 +175,7 @@ fn guard(watched: &OwnedFd, before: &[Before]) -> ! {
             }
         }
     }
-    before.iter().for_each(Before::restore);
+    custody.give_back();
     // SAFETY: ends this process without running the parent's exit handlers.
     unsafe { libc::_exit(0) }
 }

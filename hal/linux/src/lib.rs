@@ -5,10 +5,12 @@
 //! command, the demo, scenario tests) links it. `std` is welcome here, and so is `unsafe` with its `SAFETY:` line.
 
 pub mod clock;
+pub mod console;
 pub mod custody;
 pub mod executor;
 pub mod interface;
 pub mod netlink;
 pub mod port;
 pub mod privileges;
+pub mod signals;
 pub mod virtio_header;

@@ -17,6 +17,7 @@ use heapless::Deque;
 
 use crate::executor::Reactor;
 
+pub mod choose;
 pub mod packet;
 pub mod tap;
 

@@ -1,1 +1,162 @@
-//! Placeholder line.
+//! Linux as the router's board: interfaces as ports, a file as flash, a socket as console.
+//!
+//! Two steps, because rights are dropped between them: [`Machine::open`] takes everything that needs them, then
+//! [`Machine::start`] runs the firmware. Does not parse command lines (`tools/dialtone`) and holds no drivers (`hal/linux`).
+
+use std::io;
+use std::path::PathBuf;
+
+use dialtone_app::{Board, Profile};
+use dialtone_base::{FramePool, Seed, Zone};
+use dialtone_hal_api::console::console;
+use dialtone_hal_api::port::{PortDriver, port};
+use dialtone_hal_linux::console::ConsoleSocket;
+use dialtone_hal_linux::custody::Custody;
+use dialtone_hal_linux::executor::{Host, Reactor};
+use dialtone_hal_linux::netlink::watch_link;
+use dialtone_hal_linux::port::choose::{self, Chosen, Driver, Opened};
+use dialtone_hal_linux::port::{Drops, report_end, run};
+use dialtone_services::state::RouterState;
+
+use crate::flash::FileFlash;
+
+mod flash;
+
+/// What the machine gives to the router.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Interfaces with their zones; at least one WAN and one LAN.
+    pub ports: Vec<(String, Zone)>,
+    /// How to reach them.
+    pub driver: Driver,
+    /// The file that stands for the flash chip.
+    pub flash: PathBuf,
+    /// Where the console listens.
+    pub socket: PathBuf,
+}
+
+/// Everything opened, nothing running.
+pub struct Machine {
+    ports: Vec<Opened>,
+    flash: FileFlash,
+    console: ConsoleSocket,
+}
+
+/// The router at work.
+pub struct Running {
+    /// For watching.
+    pub state: &'static RouterState,
+    /// What each port dropped, by name.
+    pub drops: Vec<(String, Drops)>,
+}
+
+impl Machine {
+    /// Opens all of it. `custody` then knows how the interfaces were, also when this fails half-way.
+    ///
+    /// # Errors
+    /// With a text for people.
+    pub fn open(options: &Options, custody: &mut Custody) -> io::Result<Self> {
+        let console = ConsoleSocket::open(&options.socket)
+            .map_err(|error| about(error, format!("console {}", options.socket.display())))?;
+        custody.remove_at_end(&options.socket);
+        let flash = FileFlash::open(&options.flash, FLASH_SIZE)
+            .map_err(|error| about(error, format!("flash file {}", options.flash.display())))?;
+        let ports = options
+            .ports
+            .iter()
+            .map(|(name, zone)| choose::open(options.driver, name, *zone, custody))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { ports, flash, console })
+    }
+
+    /// One line per port: name, zone, driver and why.
+    pub fn describe(&self) -> Vec<String> {
+        let line = |port: &Opened| {
+            format!(
+                "{} is a {} port through {}: {}",
+                port.info.name,
+                port.info.zone,
+                port.backend.name(),
+                port.why
+            )
+        };
+        self.ports.iter().map(line).collect()
+    }
+
+    /// Starts the firmware and the drivers on `host`; they run when `host` does.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn start(self, host: &Host) -> io::Result<Running> {
+        let pool = FramePool::leak(Profile::HOME.frames);
+        let mut handles = Vec::new();
+        let mut drops = Vec::new();
+        for opened in self.ports {
+            let (handle, driver) = port(opened.info.clone());
+            handles.push(handle);
+            drops.push((opened.info.name.to_string(), Drops::default()));
+            if let Some((_, counters)) = drops.last() {
+                host.spawn(port_task(opened, host.reactor(), driver, pool, counters.clone()));
+            }
+        }
+        let (flash, flash_driver) = dialtone_hal_api::flash::flash(FLASH_SIZE);
+        let file = self.flash;
+        host.spawn(async move { file.run(flash_driver).await });
+        let (console_handle, console_driver) = console();
+        let (socket, reactor) = (self.console, host.reactor());
+        host.spawn(async move {
+            let error = socket.run(&reactor, console_driver).await;
+            dialtone_base::warn!("the console stopped: {error}");
+        });
+        let board = Board {
+            name: "linux",
+            profile: Profile::HOME,
+            pool,
+            ports: handles,
+            flash,
+            console: Some(console_handle),
+            seed: seed()?,
+        };
+        Ok(Running { state: dialtone_app::run(host.spawner(), board), drops })
+    }
+}
+
+/// One port's runner, and its link beside it.
+async fn port_task(
+    opened: Opened,
+    reactor: Reactor,
+    driver: PortDriver,
+    pool: &'static FramePool,
+    drops: Drops,
+) {
+    let name = opened.info.name;
+    let link = async {
+        let Some(interface) = &opened.interface else { return driver.link.set(true) };
+        if let Err(error) = watch_link(&reactor, interface, |up| driver.link.set(up)).await {
+            dialtone_base::warn!("{name}: its link is not watched any more: {error}");
+        }
+    };
+    let frames = async {
+        let error = match opened.backend {
+            Chosen::Packet(backend) => run(backend, &reactor, &driver, pool, &drops).await,
+            Chosen::Tap(backend) => run(backend, &reactor, &driver, pool, &drops).await,
+        };
+        report_end(&name, &error);
+        driver.link.set(false);
+    };
+    embassy_futures::join::join(link, frames).await;
+}
+
+fn seed() -> io::Result<Seed> {
+    let mut bytes = [0; 32];
+    // SAFETY: the pointer and length describe `bytes`. 32 bytes come whole or not at all.
+    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    if count == bytes.len() as isize { Ok(Seed(bytes)) } else { Err(io::Error::last_os_error()) }
+}
+
+fn about(error: io::Error, what: String) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Bytes of the flash file: settings, leases and room for wear.
+const FLASH_SIZE: usize = 1 << 20;

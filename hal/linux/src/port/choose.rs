@@ -1,0 +1,155 @@
+//! Which way to an interface: asked for, or the best that works there.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+use dialtone_base::text::Text;
+use dialtone_base::{MacAddress, Zone};
+use dialtone_hal_api::port::PortInfo;
+
+use super::packet::PacketPort;
+use super::tap::TapPort;
+use crate::custody::Custody;
+use crate::interface::Interface;
+
+/// How to reach interfaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// The best that works, per interface.
+    #[default]
+    Auto,
+    /// AF_PACKET.
+    Packet,
+    /// TAP devices, made by us.
+    Tap,
+}
+
+/// A port that was opened.
+pub struct Opened {
+    /// What is fixed about it.
+    pub info: PortInfo,
+    /// The interface; `None` for a TAP device, whose kernel side is somebody else's end of the cable.
+    pub interface: Option<Interface>,
+    /// The way that was taken.
+    pub backend: Chosen,
+    /// Why, for people.
+    pub why: &'static str,
+}
+
+/// The backend that was chosen.
+pub enum Chosen {
+    /// AF_PACKET.
+    Packet(PacketPort),
+    /// TAP.
+    Tap(TapPort),
+}
+
+/// Opens the interface `name` for `zone` and takes it into custody.
+///
+/// # Errors
+/// With a text for people: what is missing and what to do.
+pub fn open(driver: Driver, name: &str, zone: Zone, custody: &mut Custody) -> io::Result<Opened> {
+    let explain = |error: io::Error| explain(name, error);
+    let info = |mac, mtu| PortInfo { name: Text::from(name), zone, mac, mtu, segmentation: true };
+    if driver == Driver::Tap {
+        let backend = TapPort::open(name).map_err(explain)?;
+        let interface = Interface::find(name).map_err(explain)?;
+        // It may have been moved to a container that brings it up itself.
+        let _ = interface.set_up(true);
+        return Ok(Opened {
+            info: info(own_address(name), interface.mtu),
+            interface: None,
+            backend: Chosen::Tap(backend),
+            why: "as asked",
+        });
+    }
+    let interface = Interface::find(name)?;
+    let backend = PacketPort::open(&interface).map_err(explain)?;
+    custody.take(&interface).map_err(explain)?;
+    let why = match driver {
+        Driver::Auto => "carries super-frames and partial checksums",
+        _ => "as asked",
+    };
+    Ok(Opened {
+        info: info(interface.mac, interface.mtu),
+        interface: Some(interface),
+        backend: Chosen::Packet(backend),
+        why,
+    })
+}
+
+impl Chosen {
+    /// For people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Packet(_) => "AF_PACKET",
+            Self::Tap(_) => "TAP",
+        }
+    }
+}
+
+impl FromStr for Driver {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "packet" => Ok(Self::Packet),
+            "tap" => Ok(Self::Tap),
+            _ => Err("one of: auto, packet, tap".into()),
+        }
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Packet => "packet",
+            Self::Tap => "tap",
+        })
+    }
+}
+
+fn explain(name: &str, error: io::Error) -> io::Error {
+    let text = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let program = std::env::current_exe().unwrap_or_else(|_| "dialtone".into());
+            format!(
+                "no right to open {name}: run as root, or give the program the rights it needs:\n  \
+                 sudo setcap cap_net_admin,cap_net_raw+ep {}",
+                program.display()
+            )
+        }
+        io::ErrorKind::ResourceBusy => format!("{name} is in use by another program"),
+        _ => format!("{name}: {error}"),
+    };
+    io::Error::new(error.kind(), text)
+}
+
+/// An address of our own for our end of a TAP device: locally administered, the same at every start.
+fn own_address(name: &str) -> MacAddress {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let [a, b, c, d, e, ..] = hash.to_be_bytes();
+    MacAddress([0x02, a, b, c, d, e])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_end_of_a_tap_is_a_station_of_its_own() {
+        let (lan, wan) = (own_address("lan0"), own_address("wan0"));
+        assert!(lan != wan && lan.is_local() && lan.is_station());
+    }
+
+    #[test]
+    fn a_missing_right_comes_with_what_to_do() {
+        let text = explain("eth0", io::Error::from_raw_os_error(libc::EPERM)).to_string();
+        assert!(text.contains("setcap") && text.contains("eth0"), "{text}");
+    }
+}

@@ -1,0 +1,160 @@
+//! `dialtone run`: the firmware as a Linux process that owns real interfaces.
+//!
+//! Opens with all rights, drops them, runs until SIGINT or SIGTERM, and has the interfaces given back as they were. Prints
+//! what happens, one line each.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use dialtone_base::Zone;
+use dialtone_base::event::Event;
+use dialtone_board_linux::{Machine, Options, Running};
+use dialtone_hal_linux::custody::Custody;
+use dialtone_hal_linux::executor::Host;
+use dialtone_hal_linux::port::choose::Driver;
+use dialtone_hal_linux::privileges;
+use dialtone_hal_linux::signals::Signals;
+use embassy_time::Timer;
+
+/// What `dialtone run` is told.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The interface to the operator.
+    #[arg(long, value_name = "IF")]
+    wan: String,
+    /// Interfaces of the household's network.
+    #[arg(long, value_name = "IF", value_delimiter = ',', required = true)]
+    lan: Vec<String>,
+    /// Interfaces for visitors.
+    #[arg(long, value_name = "IF", value_delimiter = ',')]
+    guest: Vec<String>,
+    /// Settings to come into force at start, as `dialtone settings export` writes them.
+    #[arg(long, value_name = "FILE.json")]
+    config: Option<PathBuf>,
+    /// The file that stands for the flash chip: settings and leases live in it.
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/dialtone/flash")]
+    flash: PathBuf,
+    /// Where the console listens, for `dialtone settings`.
+    #[arg(long, value_name = "PATH", default_value = "/run/dialtone/console.sock")]
+    socket: PathBuf,
+    /// How to reach the interfaces: auto, packet, or tap (devices of these names are made).
+    #[arg(long, value_name = "DRIVER", default_value_t)]
+    driver: Driver,
+    /// The user to continue as when started as root.
+    #[arg(long, value_name = "NAME", default_value = "nobody")]
+    user: String,
+    /// Also print every new flow.
+    #[arg(long)]
+    flows: bool,
+}
+
+/// Runs the router until it is told to end.
+pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let options = options(arguments)?;
+    let config = arguments.config.as_ref().map(|file| {
+        std::fs::read_to_string(file).map_err(|error| format!("settings file {}: {error}", file.display()))
+    });
+    let config = config.transpose()?;
+    // Blocked before there is a second thread, so that none of them is ended by a signal.
+    let signals = Signals::block()?;
+    let mut custody = Custody::default();
+    let machine = match Machine::open(&options, &mut custody) {
+        Ok(machine) => machine,
+        Err(error) => {
+            custody.give_back();
+            return Err(error.into());
+        }
+    };
+    let (guardian, cut_off) = custody.entrust()?;
+    let result = privileges::drop_to(&arguments.user)
+        .map_err(|error| format!("cannot continue as user {}: {error}", arguments.user).into())
+        .and_then(|()| serve(machine, signals, config, arguments.flows));
+    // First the addresses, then the kernel may hear again.
+    guardian.finish();
+    drop(cut_off);
+    say("the interfaces are as they were");
+    result
+}
+
+fn serve(
+    machine: Machine,
+    signals: Signals,
+    config: Option<String>,
+    flows: bool,
+) -> Result<(), Box<dyn Error>> {
+    for line in machine.describe() {
+        say(&line);
+    }
+    let host = Host::new()?;
+    if config.is_some() {
+        return Err("--config is not understood yet".into());
+    }
+    let running = machine.start(&host)?;
+    let (reactor, stopper) = (host.reactor(), host.stopper());
+    host.spawn(async move {
+        let _ = signals.wait(&reactor).await;
+        stopper.stop();
+    });
+    let state = running.state;
+    host.spawn(async move {
+        let mut next = 0;
+        loop {
+            while let Some(entry) = state.events.read(next) {
+                if entry.sequence > next {
+                    say(&format!("({} events not shown)", entry.sequence - next));
+                }
+                next = entry.sequence + 1;
+                print(&entry.event, entry.at.as_millis(), flows);
+            }
+            Timer::after_millis(50).await;
+        }
+    });
+    host.run()?;
+    report(&running);
+    Ok(())
+}
+
+fn options(arguments: &Arguments) -> Result<Options, String> {
+    let zones = [
+        (std::slice::from_ref(&arguments.wan), Zone::Wan),
+        (&arguments.lan, Zone::Lan),
+        (&arguments.guest, Zone::Guest),
+    ];
+    let ports: Vec<(String, Zone)> = zones
+        .into_iter()
+        .flat_map(|(names, zone)| names.iter().map(move |name| (name.clone(), zone)))
+        .collect();
+    let mut seen = HashSet::new();
+    if let Some((name, _)) = ports.iter().find(|(name, _)| !seen.insert(name)) {
+        return Err(format!("{name} is named twice: an interface has one place in the house"));
+    }
+    Ok(Options {
+        ports,
+        driver: arguments.driver,
+        flash: arguments.flash.clone(),
+        socket: arguments.socket.clone(),
+    })
+}
+
+fn print(event: &Event, millis: u64, flows: bool) {
+    if flows || !matches!(event, Event::FlowOpened { .. } | Event::NameAnswered { .. }) {
+        say(&format!("{:>8}.{:03}  {event}", millis / 1000, millis % 1000));
+    }
+}
+
+fn report(running: &Running) {
+    for (name, drops) in &running.drops {
+        for (reason, count) in drops.borrow().iter().filter(|(_, count)| *count > 0) {
+            say(&format!("{name}: {count} frames dropped by the port: {reason}"));
+        }
+    }
+}
+
+/// A line for people. Whoever reads it may have gone; the router goes on.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
