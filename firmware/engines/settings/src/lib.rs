@@ -7,8 +7,11 @@
 
 extern crate alloc;
 
+pub mod names;
 pub mod port_range;
+pub mod storage;
 pub mod tree;
+pub mod validate;
 
 pub use port_range::PortRange;
 pub use tree::Settings;

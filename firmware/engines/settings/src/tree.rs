@@ -340,9 +340,13 @@ impl DhcpPool {
         if !self.enabled {
             return None;
         }
+        self.ends(network).filter(|(first, last)| first <= last)
+    }
+
+    /// Both ends, in whatever order they are.
+    pub(crate) fn ends(&self, network: Ipv4Prefix) -> Option<(Ipv4Addr, Ipv4Addr)> {
         let (first, last) = automatic_range(network)?;
-        let (first, last) = (self.first.unwrap_or(first), self.last.unwrap_or(last));
-        if first <= last { Some((first, last)) } else { None }
+        Some((self.first.unwrap_or(first), self.last.unwrap_or(last)))
     }
 }
 
