@@ -1,0 +1,120 @@
+//! Files and single fields, as people get them wrong.
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    import(text).unwrap_err().to_string()
+}
+
+#[test]
+fn an_exported_tree_comes_back_as_it_was() {
+    let mut tree = Settings::default();
+    tree.wan.mtu = 1400;
+    tree = *with_value(
+        &tree,
+        "reservations.+",
+        r#"{"mac":"02:00:5e:00:00:01","address":"192.168.77.9","name":"tv"}"#,
+    )
+    .unwrap();
+    assert_eq!(*import(&export(&tree)).unwrap(), tree);
+}
+
+#[test]
+fn a_file_may_leave_out_whatever_it_does_not_change() {
+    assert_eq!(*import("{}").unwrap(), Settings::default());
+    assert_eq!(import(r#"{"wan":{"mtu":1400}}"#).unwrap().wan.mtu, 1400);
+}
+
+#[test]
+fn faults_of_form_name_line_column_and_field() {
+    let text = "{\n  \"lan\": {\n    \"adress\": \"10.0.0.1/24\"\n  }\n}";
+    assert_eq!(
+        refusal(text),
+        "line 3, column 12: lan.adress: there is no such field; \
+         expected one of `address`, `dhcp`, `domain`, `captive_portal_uri`"
+    );
+    assert_eq!(
+        refusal("{\n\"wan\": {\"mtu\": \"big\"}}"),
+        "line 2, column 20: wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535"
+    );
+    assert_eq!(
+        refusal("{\"lan\":{\"address\":\"192.168.1.1\"}}"),
+        "line 1, column 31: lan.address: not an address with prefix length like 192.168.1.1/24"
+    );
+    let missing = refusal("{\"nat\":{\"port_forwards\":[{\"external\":80}]}}");
+    assert!(missing.ends_with("nat.port_forwards.0: missing field `device`"), "{missing}");
+    let cut = refusal("{\"lan\":{\"address\":");
+    assert!(cut.contains("lan.address: EOF"), "{cut}");
+    assert_eq!(refusal(" \n"), "is empty; factory settings are {}");
+    let twice = refusal("{\"wan\":{\"mtu\":1400,\"mtu\":1401}}");
+    assert!(twice.contains("wan.mtu: duplicate field"), "{twice}");
+}
+
+#[test]
+fn faults_of_meaning_are_all_told_with_their_lines() {
+    let text = "{\n  \"lan\": {\n    \"address\": \"192.168.78.1/24\",\n    \"dhcp\": {\"lease_seconds\": 5}\n  },\n  \
+                \"guest\": {\"enabled\": true}\n}";
+    let refused = import(text).unwrap_err();
+    let told: Vec<_> =
+        refused.faults.iter().map(|fault| (fault.position.unwrap().line, fault.path.as_str())).collect();
+    assert_eq!(told, [(4, "lan.dhcp.lease_seconds"), (6, "guest.address")]);
+}
+
+#[test]
+fn lists_longer_than_their_limit_are_refused() {
+    let servers = vec_of("\"9.9.9.9\"", 5);
+    let message = refusal(&format!("{{\"dns\":{{\"upstreams\":[{servers}]}}}}"));
+    assert!(message.contains("dns.upstreams"), "{message}");
+    let long = format!("{{\"system\":{{\"hostname\":\"{}\"}}}}", "x".repeat(64));
+    assert!(refusal(&long).contains("system.hostname"), "{}", refusal(&long));
+}
+
+fn vec_of(item: &str, count: usize) -> String {
+    alloc::vec![item; count].join(",")
+}
+
+#[test]
+fn one_field_is_read_and_set_by_its_path() {
+    let tree = Settings::default();
+    assert_eq!(value_at(&tree, "lan.dhcp.lease_seconds").unwrap(), "43200");
+    assert_eq!(value_at(&tree, "system.hostname").unwrap(), "dialtone");
+    assert_eq!(value_at(&tree, "wan.static.gateway").unwrap(), "null");
+    let set = |path: &str, text: &str| with_value(&tree, path, text).unwrap();
+    assert_eq!(set("lan.dhcp.lease_seconds", "3600").lan.dhcp.lease_seconds, 3600);
+    assert_eq!(set("system.hostname", "123").system.hostname.as_str(), "123");
+    assert_eq!(set("wan.dhcp.hostname", "null").wan.dhcp.hostname, None);
+    assert_eq!(set("dns.upstreams", "9.9.9.9, 1.1.1.1").dns.upstreams.len(), 2);
+    assert_eq!(set("dns.upstreams", "[\"9.9.9.9\"]").dns.upstreams.len(), 1);
+    assert_eq!(set("system.ntp_servers", "").system.ntp_servers.len(), 0);
+    assert_eq!(set("dns.upstreams.+", "9.9.9.9").dns.upstreams.len(), 1);
+    assert_eq!(set("dns.upstreams.0", "9.9.9.9").dns.upstreams.len(), 1);
+    assert!(!set("dns.rebind_protection", "false").dns.rebind_protection);
+    assert_eq!(set("lan.address", "10.0.0.1/24").lan.address.length(), 24);
+}
+
+#[test]
+fn a_field_that_is_not_there_or_does_not_fit_is_explained() {
+    let tree = Settings::default();
+    let fault = |path: &str, text: &str| with_value(&tree, path, text).unwrap_err().to_string();
+    assert_eq!(
+        fault("lan.dhpc", "1"),
+        "lan.dhpc: lan has no \"dhpc\"; it has address, captive_portal_uri, dhcp, domain"
+    );
+    assert_eq!(fault("wan.mtu.x", "1"), "wan.mtu.x: wan.mtu is one value and has no \"x\"");
+    assert!(fault("reservations.5", "{}").contains("has 0 entries"));
+    assert_eq!(fault("wan.mtu", "big"), "wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535");
+    assert_eq!(fault("wan.mtu", "100"), "wan.mtu: 100 is not within 576 to 1500 bytes");
+    assert_eq!(fault("wan.mtu", "99999"), "wan.mtu: invalid value: integer `99999`, expected a number from 0 to 65535");
+    assert!(fault("wan.mode", "pppoe").starts_with("wan.mode: unknown variant `pppoe`, expected"));
+    assert_eq!(fault("reservations.+", "{\"mac\":1}").split(':').next(), Some("reservations.0.mac"));
+    assert!(value_at(&tree, "nothing").is_err());
+}
+
+#[test]
+fn a_field_goes_back_to_its_default_and_an_entry_out_of_its_list() {
+    let tree = *with_value(&Settings::default(), "dns.upstreams", "9.9.9.9,1.1.1.1").unwrap();
+    assert_eq!(without_value(&tree, "dns.upstreams.0").unwrap().dns.upstreams.len(), 1);
+    assert_eq!(*without_value(&tree, "dns.upstreams").unwrap(), Settings::default());
+    assert_eq!(*without_value(&tree, "").unwrap(), Settings::default());
+    assert!(without_value(&tree, "dns.nothing").is_err());
+}
