@@ -161,7 +161,10 @@ fn parse(text: &str) -> Result<Box<Settings>, Refused> {
         });
     }
     serde_json::from_str(text).map_err(|error| {
-        let position = Position { line: error.line(), column: error.column().max(1) };
+        let mut position = Position { line: error.line(), column: error.column() };
+        if error.is_data() && !error.to_string().starts_with("missing field") {
+            position = position.back_into_value(text);
+        }
         let path = path_at(text, position);
         let message = plain_message(&error, &path);
         Refused { faults: [Fault { position: Some(position), path, message }].into(), more: 0 }
@@ -278,8 +281,10 @@ fn navigate<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, Refuse
 
 const MESSAGE: usize = 300;
 /// What serde calls a number, and what people do.
-const NUMBERS: [(&str, &str); 2] =
-    [("expected u16", "expected a number from 0 to 65535"), ("expected u32", "expected a number from 0 to 4294967295")];
+const NUMBERS: [(&str, &str); 2] = [
+    ("expected u16", "expected a number from 0 to 65535"),
+    ("expected u32", "expected a number from 0 to 4294967295"),
+];
 
 #[cfg(test)]
 mod tests;

@@ -15,10 +15,35 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// Of the byte at `offset`, or of the end.
+    pub fn of_offset(text: &str, offset: usize) -> Self {
+        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Self { line, column: before.len() - line_start + 1 }
+    }
+
+    /// The byte at this place; column 0 is the end of the line before.
+    pub fn offset(self, text: &str) -> usize {
+        let before: usize = text.split_inclusive('\n').take(self.line.saturating_sub(1)).map(str::len).sum();
+        (before + self.column).saturating_sub(1)
+    }
+
+    /// The last byte of a value at or before this place: parsers notice a bad value only at what follows it.
+    pub fn back_into_value(self, text: &str) -> Self {
+        let between = |byte: &u8| byte.is_ascii_whitespace() || b",}]".contains(byte);
+        let head = text.as_bytes().get(..=self.offset(text)).unwrap_or(text.as_bytes());
+        match head.iter().rposition(|byte| !between(byte)) {
+            Some(offset) => Self::of_offset(text, offset),
+            None => self,
+        }
+    }
+}
+
 /// The path of the innermost field around `position`: `lan.dhcp.first`, `reservations.3.mac`; empty at the top.
 pub fn path_at(text: &str, position: Position) -> String {
-    let before: usize = text.split_inclusive('\n').take(position.line.saturating_sub(1)).map(str::len).sum();
-    let offset = before + position.column.saturating_sub(1);
+    let offset = position.offset(text);
     let mut found = String::new();
     walk(text, |path, start, end| {
         if start <= offset && end.is_none_or(|end| offset < end) && path.len() >= found.len() {
@@ -39,9 +64,7 @@ pub fn position_of(text: &str, path: &str) -> Option<Position> {
         }
     });
     let (_, offset) = found?;
-    let before = text.get(..offset)?;
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Some(Position { line: before.matches('\n').count() + 1, column: offset - line_start + 1 })
+    Some(Position::of_offset(text, offset))
 }
 
 /// Tells `visit` every field with the start of its key (or element) and the end of its value, inner ones first; no end

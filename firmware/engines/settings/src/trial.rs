@@ -213,7 +213,7 @@ impl Engine {
     }
 
     fn propose(&mut self, now: Instant, tree: Box<Settings>) -> Result<(), Rejected> {
-        validate(&tree).map_err(|problems| Rejected::Invalid(Box::new(problems)))?;
+        validate(&tree).map_err(Rejected::Invalid)?;
         if self.trial.is_some() {
             return Err(Rejected::TrialUnderWay);
         }

@@ -2,6 +2,7 @@
 //!
 //! Types already keep out what a value cannot be on its own. A tree that passes here can be put into force.
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
 use core::net::Ipv4Addr;
 
@@ -33,8 +34,8 @@ pub struct Problems {
 ///
 /// # Errors
 /// Every fault found, up to [`PROBLEMS`] of them in full.
-pub fn validate(tree: &Settings) -> Result<(), Problems> {
-    let mut problems = Problems::default();
+pub fn validate(tree: &Settings) -> Result<(), Box<Problems>> {
+    let mut problems = Box::<Problems>::default();
     if tree.schema != SCHEMA {
         let message = format_args!("this firmware knows schema {SCHEMA} only; update the firmware first");
         problems.add(format_args!("schema"), message);

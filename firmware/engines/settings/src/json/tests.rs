@@ -41,6 +41,10 @@ fn faults_of_form_name_line_column_and_field() {
         refusal("{\"lan\":{\"address\":\"192.168.1.1\"}}"),
         "line 1, column 31: lan.address: not an address with prefix length like 192.168.1.1/24"
     );
+    assert_eq!(
+        refusal("{\"lan\":{\"address\":\n\"192.168.1.1\"\n  \n}}"),
+        "line 2, column 13: lan.address: not an address with prefix length like 192.168.1.1/24"
+    );
     let missing = refusal("{\"nat\":{\"port_forwards\":[{\"external\":80}]}}");
     assert!(missing.ends_with("nat.port_forwards.0: missing field `device`"), "{missing}");
     let cut = refusal("{\"lan\":{\"address\":");
@@ -102,9 +106,15 @@ fn a_field_that_is_not_there_or_does_not_fit_is_explained() {
     );
     assert_eq!(fault("wan.mtu.x", "1"), "wan.mtu.x: wan.mtu is one value and has no \"x\"");
     assert!(fault("reservations.5", "{}").contains("has 0 entries"));
-    assert_eq!(fault("wan.mtu", "big"), "wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535");
+    assert_eq!(
+        fault("wan.mtu", "big"),
+        "wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535"
+    );
     assert_eq!(fault("wan.mtu", "100"), "wan.mtu: 100 is not within 576 to 1500 bytes");
-    assert_eq!(fault("wan.mtu", "99999"), "wan.mtu: invalid value: integer `99999`, expected a number from 0 to 65535");
+    assert_eq!(
+        fault("wan.mtu", "99999"),
+        "wan.mtu: invalid value: integer `99999`, expected a number from 0 to 65535"
+    );
     assert!(fault("wan.mode", "pppoe").starts_with("wan.mode: unknown variant `pppoe`, expected"));
     assert_eq!(fault("reservations.+", "{\"mac\":1}").split(':').next(), Some("reservations.0.mac"));
     assert!(value_at(&tree, "nothing").is_err());
