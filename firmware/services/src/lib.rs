@@ -8,5 +8,7 @@
 extern crate alloc;
 
 pub mod dataplane;
+pub mod dns;
+pub mod sntp;
 pub mod stack;
 pub mod state;

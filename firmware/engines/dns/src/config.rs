@@ -58,7 +58,7 @@ pub struct Network {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The home's own domain, `home.arpa` (RFC 8375) unless set otherwise.
-    pub domain: Text<63>,
+    pub domain: Text<127>,
     /// The router's own name in it.
     pub router: Text<63>,
     /// The home's networks; clients from elsewhere get no local names.

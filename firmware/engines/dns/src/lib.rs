@@ -30,6 +30,7 @@ pub mod fuzz;
 mod in_flight;
 mod interface;
 mod local;
+pub mod lookup;
 mod message;
 mod name;
 mod rebind;

@@ -204,3 +204,16 @@ fn names_beyond_the_table_are_left_out_and_counted() {
     home.ask("dialtone.home.arpa", A).unwrap();
     assert_eq!(read(&home.reply()).1, ["A 60 192.168.77.1"]);
 }
+
+#[test]
+fn the_router_asks_itself_like_any_client() {
+    let mut home = home_with_devices();
+    let mut question = [0; 300];
+    let length = lookup::write_question("laptop.home.arpa", 9, &mut question).unwrap();
+    home.ask_as(laptop(), &question[..length]).unwrap();
+    assert_eq!(lookup::addresses(&home.reply()), [Ipv4Addr::new(192, 168, 77, 20)]);
+    assert!(lookup::addresses(&question[..length]).is_empty());
+    assert!(lookup::addresses(&question[..5]).is_empty());
+    assert_eq!(lookup::write_question("a..b", 9, &mut question), None);
+    assert_eq!(lookup::write_question("name", 9, &mut question[..20]), None);
+}

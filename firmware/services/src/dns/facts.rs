@@ -1,0 +1,55 @@
+//! Settings, WAN status and leases in the words of the DNS engine.
+
+use alloc::vec::Vec;
+use core::net::SocketAddrV4;
+
+use dialtone_base::Zone;
+use dialtone_dns::{Config, LocalName, Network, UPSTREAMS};
+use dialtone_settings::tree::Settings;
+
+use super::PORT;
+use crate::state::{RouterState, WanStatus};
+
+/// The home's domain, networks, and what may lead into them.
+pub(super) fn config(settings: &Settings, wan: &WanStatus) -> Config {
+    let mut config = Config {
+        domain: settings.lan.domain.clone(),
+        router: settings.system.hostname.clone(),
+        wan_address: wan.address.map(|prefix| prefix.address()),
+        rebind_protection: settings.dns.rebind_protection,
+        rebind_allowed: settings.dns.rebind_allow.iter().cloned().collect(),
+        ..Config::default()
+    };
+    // There is room for both: NETWORKS is four.
+    let _ = config.networks.push(Network { zone: Zone::Lan, prefix: settings.lan.address });
+    if settings.guest.enabled {
+        let _ = config.networks.push(Network { zone: Zone::Guest, prefix: settings.guest.address });
+    }
+    config
+}
+
+/// The household's choice, else the operator's; nobody while the WAN is down.
+pub(super) fn upstreams(settings: &Settings, wan: &WanStatus) -> heapless::Vec<SocketAddrV4, UPSTREAMS> {
+    if wan.address.is_none() {
+        return heapless::Vec::new();
+    }
+    let chosen = settings.dns.upstreams.as_slice();
+    let servers = if chosen.is_empty() { wan.dns.as_slice() } else { chosen };
+    servers.iter().take(UPSTREAMS).map(|address| SocketAddrV4::new(*address, PORT)).collect()
+}
+
+/// Names of devices: first those the household gave, then those the devices gave with their leases.
+pub(super) fn names(state: &RouterState, settings: &Settings) -> Vec<LocalName> {
+    let mut names = Vec::new();
+    for reservation in settings.reservations.iter().filter(|reservation| !reservation.name.is_empty()) {
+        let guest = settings.guest.enabled && settings.guest.address.contains(reservation.address);
+        let zone = if guest { Zone::Guest } else { Zone::Lan };
+        names.push(LocalName { name: reservation.name.clone(), address: reservation.address, zone });
+    }
+    critical_section::with(|token| {
+        for lease in state.leases.borrow_ref(token).iter().filter(|lease| !lease.name.is_empty()) {
+            names.push(LocalName { name: lease.name.clone(), address: lease.address, zone: lease.zone });
+        }
+    });
+    names
+}
