@@ -3,8 +3,8 @@
 use dialtone_base::frame::Checksum;
 
 use crate::{
-    ArpPacket, Embedded, EthernetHeader, EthernetView, Headers, Icmpv4View, Ipv4Header, Ipv4View, TcpView,
-    UdpView,
+    ArpPacket, Embedded, EthernetHeader, EthernetView, Headers, Icmpv4View, Ipv4Header, Ipv4View, Plain,
+    TcpFlags, TcpView, Transport, UdpView, plain,
 };
 
 /// Feeds `data` to everything; must neither panic nor contradict itself.
@@ -16,6 +16,29 @@ pub fn fuzz(data: &[u8]) {
         assert_eq!((header.source, header.destination), (ip.source, ip.destination));
         assert!(ip.end(l3) <= data.len() && usize::from(ip.l4) <= ip.end(l3));
     }
+    // The short way accepts nothing that the long way refuses, and reads the same; and everything that is plain.
+    let plain = Plain::read(data);
+    let expected = headers.ok().and_then(|headers| {
+        let ip = headers.ipv4?;
+        let is_plain =
+            headers.vlan.is_none() && usize::from(ip.l4) == plain::L4 && !ip.is_fragment() && ip.ttl > 1;
+        let state = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
+        let transport = match ip.transport {
+            Transport::Udp => true,
+            Transport::Tcp(flags) => !flags.has(state),
+            _ => false,
+        };
+        // The reserved bit of the fragment field is nothing plain.
+        let reserved = data.get(usize::from(headers.l3) + 6).is_some_and(|byte| byte & 0x80 != 0);
+        (is_plain && transport && !reserved).then(|| Plain {
+            destination: headers.destination,
+            addresses: u64::from(ip.source.to_bits()) << 32 | u64::from(ip.destination.to_bits()),
+            ports: u32::from(ip.source_port) << 16 | u32::from(ip.destination_port),
+            total_len: ip.total_len,
+            protocol: ip.protocol,
+        })
+    });
+    assert_eq!(plain, expected);
     if let Ok(view) = EthernetView::new_checked(data) {
         let header = EthernetHeader::parse(data).expect("same check");
         assert_eq!(header.buffer_len() + view.payload().len(), data.len());

@@ -146,11 +146,11 @@ impl Ipv4Summary {
         let total_len = word(2);
         // The common case first: version 4 without options.
         let (header_len, sum) = if header[0] == 0x45 {
-            let sum = u64::from(long(0))
-                + u64::from(long(4))
-                + u64::from(long(8))
-                + u64::from(long(12))
-                + u64::from(long(16));
+            // In the machine's byte order: 0xffff is its own mirror (RFC 1071 section 2(B)).
+            let native = |at: usize| {
+                u64::from(u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
+            };
+            let sum = native(0) + native(4) + native(8) + native(12) + native(16);
             let sum = (sum >> 32) + (sum & 0xffff_ffff);
             let sum = (sum >> 16) + (sum & 0xffff);
             (ipv4::HEADER, checksum::fold(sum as u32))

@@ -18,6 +18,7 @@ pub mod fuzz;
 mod headers;
 pub mod icmpv4;
 pub mod ipv4;
+pub mod plain;
 pub mod tcp;
 pub mod udp;
 
@@ -29,6 +30,7 @@ pub use ethernet::{EtherType, EthernetHeader, EthernetView, VlanTag};
 pub use headers::{Headers, Ipv4Summary, Transport};
 pub use icmpv4::{Embedded, Icmpv4Kind, Icmpv4View};
 pub use ipv4::{Ipv4Header, Ipv4View, Protocol};
+pub use plain::Plain;
 pub use tcp::{TcpFlags, TcpView};
 pub use udp::UdpView;
 
