@@ -22,6 +22,8 @@ pub const WEB_OTHER: &str = "203.0.113.81";
 pub const WEB_NAME: &str = "www.example.net";
 /// What the web server answers.
 pub const PAGE: &str = "the far side says hello";
+/// The client's hardware address, for reservations.
+pub const CLIENT_MAC: &str = "02:00:00:00:77:01";
 /// The router in the home.
 pub const ROUTER: &str = "192.168.77.1";
 
@@ -37,6 +39,8 @@ pub struct Home {
     pub router: Namespace,
     /// The operator and what is behind it.
     pub operator: Namespace,
+    /// Where `gst0` belongs: `guest` or `lan`.
+    pub third_port: &'static str,
     /// Programs that run as long as the home does; dropped before the lab.
     pub programs: Vec<Program>,
     /// The namespaces' owner, dropped last.
@@ -51,14 +55,18 @@ impl Home {
             ["client", "second", "guest", "router", "operator"].map(|role| lab.namespace(role));
         for (home, port) in [(&client, "lan0"), (&second, "lan1"), (&guest, "gst0")] {
             lab.cable(home, "c0", &router, port);
-            home.ip("link set c0 up");
+        }
+        for (home, mac) in
+            [(&client, CLIENT_MAC), (&second, "02:00:00:00:77:02"), (&guest, "02:00:00:00:77:03")]
+        {
+            home.ip(&format!("link set c0 address {mac} up"));
         }
         lab.cable(&operator, "i0", &router, "wan0");
         operator.ip("link set i0 up");
         operator.ip(&format!("addr add {OPERATOR}/24 dev i0"));
         operator.ip(&format!("addr add {WEB}/32 dev lo"));
         operator.ip(&format!("addr add {WEB_OTHER}/32 dev lo"));
-        Some(Self { client, second, guest, router, operator, programs: Vec::new(), lab })
+        Some(Self { client, second, guest, router, operator, third_port: "guest", programs: Vec::new(), lab })
     }
 
     /// [`Home::wire`], then the operator's servers, the router and an address for the client.
@@ -98,8 +106,9 @@ impl Home {
     pub fn start_router(&mut self, settings: &str) -> usize {
         let directory = self.lab.directory().display();
         let mut line = format!(
-            "{} run --wan wan0 --lan lan0,lan1 --guest gst0 --flash {directory}/flash --socket {directory}/console",
-            binary().display()
+            "{} run --wan wan0 --lan lan0,lan1 --{} gst0 --flash {directory}/flash --socket {directory}/console",
+            binary().display(),
+            self.third_port
         );
         if !settings.is_empty() {
             let file = self.lab.file("settings.json", settings);
@@ -145,6 +154,13 @@ impl Home {
         router.must(&format!("nft -f {}", rules.display()), 10);
         self.client.ip("addr add 192.168.77.50/24 dev c0");
         self.client.ip("route add default via 192.168.77.1");
+    }
+
+    /// The router's address on the WAN, as it said last.
+    pub fn wan_address(&mut self) -> String {
+        let output = self.router_program().output();
+        let (_, rest) = output.rsplit_once("internet up: ").expect("the internet is up");
+        rest.split('/').next().unwrap_or_default().to_owned()
     }
 
     /// Whether the machine can fetch the far side's page by address.
