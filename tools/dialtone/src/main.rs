@@ -1,22 +1,32 @@
 //! The command people type.
 //!
-//! Each sub-command is a file of its own; this one only finds it.
+//! Each sub-command is a file of its own; this one only finds it. Without one the demo runs.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod run;
 
 #[derive(Parser)]
-#[command(name = "dialtone", version, about = "A home router in Rust")]
+#[command(
+    name = "dialtone",
+    version,
+    about = "A home router in Rust",
+    args_conflicts_with_subcommands = true
+)]
 struct Line {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: demo::Options,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Be a router in a simulated home inside this program (also without any sub-command).
+    Demo(demo::Options),
     /// Be the router on this machine's interfaces.
     Run(run::Arguments),
 }
@@ -25,7 +35,9 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
         .format_timestamp(None)
         .init();
-    let result = match Line::parse().command {
+    let line = Line::parse();
+    let result = match line.command.unwrap_or(Command::Demo(line.demo)) {
+        Command::Demo(options) => demo::run(&options),
         Command::Run(arguments) => run::run(&arguments),
     };
     match result {

@@ -10,12 +10,14 @@
 //! - [`isp`]: the far side: DHCP, name servers, time, and TCP and UDP to any address whatsoever.
 //! - [`peer`]: what answers there: an echo, a little web, or whatever a program plugs in.
 //! - [`world`]: ports, cables and who is plugged in where.
+//! - [`board`]: the in-memory board: the whole router in this process, plugged into a world.
 //! - [`capture`]: what went over the wires, for Wireshark.
 //! - [`dns_message`], [`packet`]: just enough of the formats for the parts above.
 //!
 //! Not here: IPv6, IP fragments from the ISP, radios.
 #![forbid(unsafe_code)]
 
+pub mod board;
 pub mod capture;
 pub mod dns_message;
 pub mod host;

@@ -3,8 +3,15 @@
 //! Every port has one cable with a [`Pipe`] each way; several devices on one cable share it as behind an unmanaged
 //! switch. [`World::poll`] moves what is due at `now`, a bounded amount, and says when to come back.
 
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
 use dialtone_base::{Duration, FramePool, Instant, MacAddress, Random, Seed};
 use dialtone_hal_api::port::{PortDriver, QUEUE_DEPTH};
+use embassy_time::Timer;
 
 use crate::capture::Capture;
 use crate::host::Host;
@@ -30,6 +37,7 @@ pub struct World {
     capture: Option<Capture>,
     random: Random,
     next_mac: u8,
+    waker: Option<Waker>,
 }
 
 struct Cable {
@@ -50,7 +58,16 @@ impl World {
     /// A home without cables; frames for the router are taken from `pool`.
     pub fn new(isp: Isp, pool: &'static FramePool, seed: Seed) -> Self {
         let random = Random::new(seed);
-        Self { isp, devices: Vec::new(), cables: Vec::new(), pool, capture: None, random, next_mac: 1 }
+        Self {
+            isp,
+            devices: Vec::new(),
+            cables: Vec::new(),
+            pool,
+            capture: None,
+            random,
+            next_mac: 1,
+            waker: None,
+        }
     }
 
     /// A cable on a router's port; nobody is at the other end and the link is down.
@@ -145,6 +162,40 @@ impl World {
         let isp = self.isp.next_poll(now);
         let cables = self.cables.iter().filter_map(|cable| cable.next(now)).min();
         [hosts, isp, cables].into_iter().flatten().min().map(|at| at.max(now))
+    }
+
+    /// Makes [`World::run`] look again: somebody used a host from outside.
+    pub fn touch(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Runs a world as a task, in the time of its thread. After every look `each` may use the hosts and say when it
+    /// wants to be called again; it is also called whenever the task is woken.
+    pub async fn run(
+        world: Rc<RefCell<Self>>,
+        mut each: impl FnMut(&mut Self, Instant, &mut Context<'_>) -> Option<Instant>,
+    ) {
+        poll_fn(|context| {
+            let mut world = world.borrow_mut();
+            world.waker = Some(context.waker().clone());
+            let now = Instant::from_micros(embassy_time::Instant::now().as_micros());
+            world.poll(now);
+            let wanted = each(&mut world, now, context);
+            // What `each` wrote goes out.
+            let next = [world.poll(now), wanted].into_iter().flatten().min();
+            let more = world.cables.iter().any(|cable| cable.poll_frames(context));
+            let due = next.is_some_and(|at| {
+                let timer = pin!(Timer::at(embassy_time::Instant::from_micros(at.as_micros())));
+                timer.poll(context).is_ready()
+            });
+            if more || due {
+                context.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Everybody once. Whether a frame moved.
@@ -250,6 +301,12 @@ impl World {
 }
 
 impl Cable {
+    /// Whether the router's frames can move now; otherwise the context is woken when there are some.
+    fn poll_frames(&self, context: &mut Context<'_>) -> bool {
+        let now = Instant::from_micros(embassy_time::Instant::now().as_micros());
+        self.port.to_send.poll_ready(context).is_ready() && self.from_router.has_room(now)
+    }
+
     fn next(&self, now: Instant) -> Option<Instant> {
         let waiting = !self.port.to_send.is_empty();
         let room = waiting.then(|| self.from_router.room_at().max(now + PAUSE));
