@@ -20,6 +20,8 @@ pub struct DeviceHandle {
 impl DeviceHandle {
     /// Everybody who found no room.
     pub const OTHERS: Self = Self { index: 0, generation: 0 };
+    /// Counts for nobody: the router's own packets.
+    pub const NOBODY: Self = Self { index: u16::MAX, generation: 0 };
 
     /// Below the table's capacity plus one, for tables beside this one; a later device may get the same index.
     #[inline]

@@ -30,21 +30,18 @@ pub struct Limits {
     pub fragments: usize,
     /// Frames held for a neighbor's answer or for a first fragment.
     pub held_frames: usize,
-    /// Events kept until they are polled.
-    pub events: usize,
 }
 
 impl Limits {
-    /// A home router: 65 536 flows in about 28 MB.
+    /// A home router: 65 536 flows in about 24 MB.
     pub const HOME: Self = Self {
         flows: 65_536,
-        flows_per_device: 32_768,
+        flows_per_device: 16_384,
         devices: 256,
         stations: 1024,
         neighbors: 512,
         fragments: 64,
         held_frames: 64,
-        events: 64,
     };
 
     /// A few of everything, for tests that fill tables.
@@ -56,7 +53,6 @@ impl Limits {
         neighbors: 32,
         fragments: 8,
         held_frames: 16,
-        events: 64,
     };
 }
 

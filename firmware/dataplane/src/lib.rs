@@ -25,20 +25,54 @@ extern crate alloc;
 pub mod accounting;
 pub mod bridge;
 pub mod config;
+mod conntrack;
+mod firewall;
+#[doc(hidden)]
+pub mod fuzz;
+mod link;
+mod nat;
 pub mod output;
 mod pipeline;
+mod poll;
+mod punt;
 pub mod route;
 mod slots;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod verdict;
 
-use dialtone_base::{Frame, FramePool, Instant, PortId, Seed, Zone};
+use core::net::Ipv4Addr;
+
+use dialtone_base::counter::Counters;
+use dialtone_base::{Frame, FramePool, Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Random, Seed, Zone};
+use heapless::Deque;
+
+use accounting::{Accounting, Usage};
+use bridge::ForwardingTable;
+use conntrack::FlowTable;
+use conntrack::key::Realm;
+use nat::fragments::{Fragments, PacketId};
+use nat::mapping::Mappings;
+use pipeline::Prepared;
+use route::icmp_out::IcmpOut;
+use route::neighbor::NeighborTable;
+use trace::{Filter, Trace, Tracer};
 
 pub use config::{
     Action, Config, Filtering, Limits, PortConfig, PortForward, PortRange, Protocol, Rule, Timeouts, Wan,
 };
 pub use output::{Command, Event, FlowCounters, Output, PortCounters, Snapshot};
 pub use verdict::{DropReason, Verdict};
+
+/// Most frames [`Dataplane::process_batch`] takes at once.
+pub const BATCH: usize = 64;
+/// Fragments the data plane makes before they are polled.
+const CUT_ROOM: usize = 64;
+/// Events kept until they are polled; more are lost, and counted.
+const EVENTS: usize = 128;
+/// Traces kept.
+const TRACES: usize = 32;
 
 /// Where a frame comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,48 +86,326 @@ pub enum Ingress {
 /// The router's packet path.
 pub struct Dataplane {
     config: Config,
-    snapshot: Snapshot,
+    ports: [Option<Port>; PortId::LIMIT],
+    zones: [ZoneState; 3],
+    flows: FlowTable,
+    mappings: Mappings,
+    fragments: Fragments,
+    stations: ForwardingTable,
+    neighbors: NeighborTable,
+    icmp: IcmpOut,
+    accounting: Accounting,
+    tracer: Tracer,
+    random: Random,
     pool: &'static FramePool,
+    /// Changes whenever decisions in flow records may be out of date.
+    epoch: u32,
+    neighbors_seen: u32,
+    /// What the frames answered with [`Verdict::Held`] wait for, in their order.
+    pending: Deque<Pending, BATCH>,
+    cut: Deque<(PortSet, Frame), CUT_ROOM>,
+    events: Deque<Event, EVENTS>,
+    events_lost: u64,
+    drops: Counters<DropReason, { DropReason::COUNT }>,
+    fast: u64,
+    slow: u64,
+    punted: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Port {
+    realm: Realm,
+    zone_mac: MacAddress,
+    segmentation: bool,
+    counters: PortCounters,
+}
+
+#[derive(Clone, Copy)]
+struct ZoneState {
+    mac: MacAddress,
+    ports: PortSet,
+    /// Longest IP packet all its ports carry.
+    port_mtu: u16,
+    mtu: u16,
+    address: Option<Ipv4Prefix>,
+}
+
+/// What a held frame waits for.
+#[derive(Clone, Copy, Debug)]
+enum Pending {
+    Neighbor { zone: Zone, hop: Ipv4Addr, from: Ingress },
+    Fragment { id: PacketId, from: Ingress },
 }
 
 impl Dataplane {
     /// Allocates every table; nothing allocates afterwards. Starts with an empty [`Config`]: it bridges, and routes
     /// nothing.
     pub fn new(limits: Limits, ports: &[PortConfig], pool: &'static FramePool, seed: Seed) -> Self {
-        let _ = (limits, ports, seed);
-        Self { config: Config::default(), snapshot: Snapshot::default(), pool }
+        let mut random = Random::new(seed);
+        let empty = ZoneState {
+            mac: MacAddress::ZERO,
+            ports: PortSet::EMPTY,
+            port_mtu: u16::MAX,
+            mtu: u16::MAX,
+            address: None,
+        };
+        let mut zones = [empty; 3];
+        for port in ports {
+            let zone = &mut zones[port.zone.index()];
+            if zone.ports.is_empty() {
+                zone.mac = port.mac;
+            }
+            zone.ports = zone.ports.with(port.id);
+            zone.port_mtu = zone.port_mtu.min(port.mtu);
+            zone.mtu = zone.port_mtu;
+        }
+        let mut table = [None; PortId::LIMIT];
+        for port in ports {
+            table[port.id.index()] = Some(Port {
+                realm: Realm::of(port.zone),
+                zone_mac: zones[port.zone.index()].mac,
+                segmentation: port.segmentation,
+                counters: PortCounters::default(),
+            });
+        }
+        Self {
+            config: Config::default(),
+            ports: table,
+            zones,
+            flows: FlowTable::new(limits.flows, limits.devices, limits.flows_per_device, &mut random),
+            mappings: Mappings::new(limits.flows, &mut random),
+            fragments: Fragments::new(limits.fragments, limits.held_frames),
+            stations: ForwardingTable::new(limits.stations, &mut random),
+            neighbors: NeighborTable::new(limits.neighbors, limits.held_frames, &mut random),
+            icmp: IcmpOut::new(),
+            accounting: Accounting::new(limits.devices, &mut random),
+            tracer: Tracer::new(TRACES),
+            random,
+            pool,
+            epoch: 1,
+            neighbors_seen: 0,
+            pending: Deque::new(),
+            cut: Deque::new(),
+            events: Deque::new(),
+            events_lost: 0,
+            drops: Counters::new(),
+            fast: 0,
+            slow: 0,
+            punted: 0,
+        }
     }
 
     /// Replaces the whole configuration. Flows stay and are judged again at their next packet; a changed WAN address
     /// ends the flows of the old one.
     pub fn configure(&mut self, now: Instant, config: &Config) {
-        let _ = now;
+        let address = |config: &Config| config.wan.map(|wan| wan.address.address());
+        if address(&self.config) != address(config) {
+            self.drop_flows(false);
+        }
         self.config = config.clone();
+        self.flows.set_timeouts(&config.timeouts);
+        let wan = config.wan.map(|wan| wan.address);
+        for (zone, address) in [(Zone::Lan, config.lan), (Zone::Guest, config.guest), (Zone::Wan, wan)] {
+            let state = &mut self.zones[zone.index()];
+            state.address = address;
+            state.mtu = state.port_mtu;
+            if let (Zone::Wan, Some(mtu)) = (zone, config.wan.and_then(|wan| wan.mtu)) {
+                // RFC 791: every internet module must forward 68 bytes.
+                state.mtu = state.port_mtu.min(mtu.max(68));
+            }
+            let mac = state.mac;
+            self.neighbors.set_interface(zone, mac, address);
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        self.follow_neighbors();
+        let _ = now;
     }
 
     /// Decides about one frame, changing it in place where it goes on.
     pub fn process(&mut self, now: Instant, from: Ingress, frame: &mut Frame) -> Verdict {
-        pipeline::run(self, now, from, frame)
+        self.pending.clear();
+        self.count_received(from, frame.len());
+        let prepared = pipeline::prepare(self, from, frame);
+        pipeline::run(self, now, from, prepared, frame)
+    }
+
+    /// [`Self::process`] for several frames from one place, so that waiting for memory overlaps: all are read and hashed
+    /// first, then the table is touched for all, then each is decided. At most [`BATCH`] frames, and no more than there are
+    /// `verdicts`; how many were processed. Frames answered with [`Verdict::Held`] go to [`Self::hold`] in their order.
+    pub fn process_batch(
+        &mut self,
+        now: Instant,
+        from: Ingress,
+        frames: &mut [Frame],
+        verdicts: &mut [Verdict],
+    ) -> usize {
+        self.pending.clear();
+        let mut done = 0;
+        let count = frames.len().min(verdicts.len()).min(BATCH);
+        let work = frames.iter_mut().zip(verdicts).take(count);
+        let mut work = work.peekable();
+        while work.peek().is_some() {
+            done += self.process_few(now, from, &mut work);
+        }
+        done
     }
 
     /// Takes over the frame that was just answered with [`Verdict::Held`].
     pub fn hold(&mut self, now: Instant, frame: Frame) {
-        let _ = (now, frame);
+        let refused = match self.pending.pop_front() {
+            Some(Pending::Neighbor { zone, hop, from }) => self.neighbors.hold(zone, hop, from, frame),
+            Some(Pending::Fragment { id, from }) => self.fragments.hold(now, id, from, frame).err(),
+            None => Some(frame),
+        };
+        if refused.is_some() {
+            self.drops.count(DropReason::HoldFull);
+        }
     }
 
     /// What else there is to do; call until [`Output::Wait`].
     pub fn poll(&mut self, now: Instant) -> Output {
-        let _ = (now, self.pool);
-        Output::Wait(None)
+        poll::next(self, now)
     }
 
     /// Asks for one thing outside the configuration.
     pub fn command(&mut self, now: Instant, command: Command) {
-        let _ = (now, command);
+        match command {
+            Command::Probe { zone, address } => {
+                self.neighbors.probe(now, zone, address);
+            }
+            Command::Announce { zone } => self.neighbors.announce(now, zone),
+            Command::PinNeighbor { zone, address, mac } => {
+                self.neighbors.pin(now, zone, address, mac);
+            }
+            Command::ForgetNeighbor { zone, address } => self.neighbors.forget(zone, address),
+            Command::LinkDown(port) => {
+                self.stations.forget_port(port);
+                self.epoch = self.epoch.wrapping_add(1);
+            }
+            Command::Trace { packets } => self.tracer.start(Filter::default(), packets),
+            Command::FlushFlows => self.drop_flows(true),
+        }
+        self.follow_neighbors();
+    }
+
+    /// Traces the next packets that match.
+    pub fn trace(&mut self, filter: Filter, packets: u32) {
+        self.tracer.start(filter, packets);
+    }
+
+    /// Finished traces, oldest first.
+    pub fn traces(&self) -> impl Iterator<Item = &Trace> + '_ {
+        self.tracer.traces()
+    }
+
+    /// What each device moved.
+    pub fn devices(&self) -> impl Iterator<Item = &Usage> + '_ {
+        self.accounting.devices()
+    }
+
+    /// Stations behind the ports.
+    pub fn stations(&self, now: Instant) -> impl Iterator<Item = bridge::Station> + '_ {
+        self.stations.stations(now)
     }
 
     /// Counters now.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.clone()
+        let mut ports = [PortCounters::default(); PortId::LIMIT];
+        for (counters, port) in ports.iter_mut().zip(&self.ports) {
+            *counters = port.map_or_else(PortCounters::default, |port| port.counters);
+        }
+        Snapshot {
+            ports,
+            drops: self.drops.clone(),
+            flows: FlowCounters { mappings: self.mappings.in_use() as u32, ..self.flows.counters() },
+            fast: self.fast,
+            slow: self.slow,
+            punted: self.punted,
+            events_lost: self.events_lost,
+        }
+    }
+
+    /// A few frames of a batch: as many as memory can fetch for at once.
+    #[inline(always)]
+    fn process_few<'a>(
+        &mut self,
+        now: Instant,
+        from: Ingress,
+        work: &mut impl Iterator<Item = (&'a mut Frame, &'a mut Verdict)>,
+    ) -> usize {
+        const FEW: usize = 8;
+        let mut few: heapless::Vec<_, FEW> = heapless::Vec::new();
+        let mut records = [0; FEW];
+        for (frame, verdict) in work.take(FEW) {
+            self.count_received(from, frame.len());
+            let prepared: Result<Prepared, DropReason> = pipeline::prepare(self, from, frame);
+            // There is room: `take` saw to it.
+            let _ = few.push((prepared, frame, verdict));
+        }
+        for ((prepared, ..), record) in few.iter().zip(&mut records) {
+            if let Ok(Prepared { hash: Some(hash), .. }) = prepared {
+                *record = self.flows.touch_index(*hash);
+            }
+        }
+        let touched = records.iter().fold(0, |sum, record| sum ^ self.flows.touch_record(*record));
+        core::hint::black_box(touched);
+        let count = few.len();
+        for (prepared, frame, verdict) in few {
+            *verdict = pipeline::run(self, now, from, prepared, frame);
+        }
+        count
+    }
+
+    #[inline(always)]
+    fn count_received(&mut self, from: Ingress, length: usize) {
+        if let Ingress::Port(port) = from
+            && let Some(Some(port)) = self.ports.get_mut(usize::from(port.0))
+        {
+            port.counters.received += 1;
+            port.counters.received_bytes += length as u64;
+        }
+    }
+
+    #[inline(always)]
+    fn count_sent(&mut self, port: PortId, length: usize) {
+        if let Some(Some(port)) = self.ports.get_mut(usize::from(port.0)) {
+            port.counters.sent += 1;
+            port.counters.sent_bytes += length as u64;
+        }
+    }
+
+    fn zone(&self, zone: Zone) -> &ZoneState {
+        &self.zones[zone.index()]
+    }
+
+    fn is_our_mac(&self, mac: MacAddress) -> bool {
+        self.zones.iter().any(|zone| zone.mac == mac)
+    }
+
+    fn can_segment(&self, port: PortId) -> bool {
+        self.ports.get(usize::from(port.0)).is_some_and(|port| port.is_some_and(|port| port.segmentation))
+    }
+
+    /// Records copy neighbors' MACs: when one changed, they are looked at again.
+    fn follow_neighbors(&mut self) {
+        let generation = self.neighbors.generation();
+        if generation != self.neighbors_seen {
+            self.neighbors_seen = generation;
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+    }
+
+    /// The frame being processed waits for something.
+    fn wait(&mut self, pending: Pending) -> Verdict {
+        match self.pending.push_back(pending) {
+            Ok(()) => Verdict::Held,
+            Err(_) => Verdict::Drop(DropReason::HoldFull),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.events.push_back(event).is_err() {
+            self.events_lost += 1;
+        }
     }
 }

@@ -165,6 +165,8 @@ pub struct Snapshot {
     pub slow: u64,
     /// Packets handed to the router's own stacks.
     pub punted: u64,
+    /// Events nobody polled in time.
+    pub events_lost: u64,
 }
 
 impl Snapshot {

@@ -1,0 +1,185 @@
+//! The fast path: one record found, its rewrite applied in place.
+//!
+//! Takes packets of flows whose decision stands: whole IPv4 packets without options, UDP, ICMP queries and TCP segments
+//! that change no state. Anything else (`None`) goes the slow way, which writes and mends the records. Checksums change
+//! by RFC 1624 deltas; a partial checksum changes by the addresses' delta only, since the port sums the rest.
+
+use dialtone_base::frame::Checksum;
+use dialtone_base::{Frame, Instant, PortId, Zone};
+use dialtone_wire::tcp::TcpFlags;
+use dialtone_wire::{Headers, Ipv4Summary, Transport};
+
+use crate::Dataplane;
+use crate::conntrack::key::{Key, Realm};
+use crate::conntrack::{EGRESS_FLOOD, EGRESS_PUNT, Record, flag, tick};
+use crate::verdict::Verdict;
+
+const L3: usize = 14;
+const L4: usize = 34;
+
+/// The key under which a packet of a flow is found.
+#[inline(always)]
+pub(crate) fn key_of(realm: Realm, ip: &Ipv4Summary) -> Key {
+    Key::new(realm, ip.protocol.0, (ip.source, ip.source_port), (ip.destination, ip.destination_port))
+}
+
+/// Whether the fast path may look at the packet at all.
+#[inline(always)]
+pub(crate) fn is_eligible(ip: &Ipv4Summary) -> bool {
+    let transport = match ip.transport {
+        Transport::Tcp(flags) => flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) == 0,
+        Transport::Udp => true,
+        _ => false,
+    };
+    transport && usize::from(ip.l4) == L4 && !ip.is_fragment() && ip.ttl > 1
+}
+
+/// Handles the packet if its flow's decision stands. Only for eligible packets sent to our MAC.
+#[inline(always)]
+pub(crate) fn forward(
+    plane: &mut Dataplane,
+    now: Instant,
+    ingress: u8,
+    hash: u64,
+    key: &Key,
+    ip: &Ipv4Summary,
+    frame: &mut Frame,
+) -> Option<Verdict> {
+    let number = plane.flows.find(hash, key)?;
+    let record = plane.flows.record_mut(number)?;
+    if record.flags & flag::FAST == 0 || record.epoch != plane.epoch || record.ingress != ingress {
+        return None;
+    }
+    let fits = ip.total_len <= record.mtu
+        || (frame.offload.segment.is_some() && segments_fit(record.mtu, ip, frame));
+    if !fits || record.egress == EGRESS_FLOOD {
+        return None;
+    }
+    let egress = record.egress;
+    // A port that cannot finish checksums or cut needs the slow path's help.
+    if frame.offload.checksum != Checksum::Complete || frame.offload.segment.is_some() {
+        let port = plane.ports.get(egress as usize)?.as_ref()?;
+        if !port.segmentation {
+            return None;
+        }
+    }
+    if record.flags & flag::REFRESH != 0 {
+        record.seen = tick(now);
+    }
+    let device = record.device;
+    if !rewrite_plain(record, ip, frame) {
+        return None;
+    }
+    let bytes = frame.len() as u64;
+    if key.is_from_wan() {
+        plane.accounting.received(now, device, 1, bytes);
+    } else {
+        plane.accounting.sent(now, device, 1, bytes);
+    }
+    plane.fast += 1;
+    Some(if egress == EGRESS_PUNT { Verdict::Punt(Zone::Wan) } else { Verdict::Forward(PortId(egress)) })
+}
+
+/// Whether the segments of a super-frame fit through the MTU.
+pub(crate) fn segments_fit(mtu: u16, ip: &Ipv4Summary, frame: &Frame) -> bool {
+    let Some(segment) = frame.offload.segment else { return false };
+    let headers = match ip.transport {
+        // The data offset was checked when the packet was parsed.
+        Transport::Tcp(_) => {
+            let offset = frame.bytes().get(usize::from(ip.l4) + 12).map_or(15, |byte| byte >> 4);
+            20 + usize::from(offset) * 4
+        }
+        _ => 28,
+    };
+    usize::from(segment.size) + headers <= usize::from(mtu)
+}
+
+/// TTL, addresses, ports, checksums and MACs of a packet with both headers at their usual places.
+#[inline(always)]
+fn rewrite_plain(record: &Record, ip: &Ipv4Summary, frame: &mut Frame) -> bool {
+    let partial = frame.offload.checksum != Checksum::Complete;
+    let bytes = frame.bytes_mut();
+    match ip.transport {
+        Transport::Tcp(_) => {
+            let Some(head) = bytes.first_chunk_mut::<{ L4 + 20 }>() else { return false };
+            write_head(record, head);
+            let sum = u16::from_be_bytes([head[L4 + 16], head[L4 + 17]]);
+            let sum = if partial {
+                record.address_delta.apply_to_sum(sum)
+            } else {
+                record.transport_delta.apply(sum)
+            };
+            [head[L4 + 16], head[L4 + 17]] = sum.to_be_bytes();
+        }
+        _ => {
+            let Some(head) = bytes.first_chunk_mut::<{ L4 + 8 }>() else { return false };
+            write_head(record, head);
+            let sum = u16::from_be_bytes([head[L4 + 6], head[L4 + 7]]);
+            let sum = if partial {
+                record.address_delta.apply_to_sum(sum)
+            } else {
+                record.transport_delta.apply_udp(sum)
+            };
+            [head[L4 + 6], head[L4 + 7]] = sum.to_be_bytes();
+        }
+    }
+    true
+}
+
+/// MACs, TTL, IP checksum, addresses and ports.
+#[inline(always)]
+fn write_head<const N: usize>(record: &Record, head: &mut [u8; N]) {
+    head[..12].copy_from_slice(&record.macs);
+    // One hop less: the word of TTL and protocol loses 0x0100, which adds 0xfeff to the sum.
+    head[L3 + 8] = head[L3 + 8].wrapping_sub(1);
+    let sum = u16::from_be_bytes([head[L3 + 10], head[L3 + 11]]);
+    let sum = record.hop_delta.apply(sum);
+    head[L3 + 10..L3 + 12].copy_from_slice(&sum.to_be_bytes());
+    head[L3 + 12..L3 + 16].copy_from_slice(&record.source.octets());
+    head[L3 + 16..L3 + 20].copy_from_slice(&record.destination.octets());
+    head[L4..L4 + 2].copy_from_slice(&record.source_port.to_be_bytes());
+    head[L4 + 2..L4 + 4].copy_from_slice(&record.destination_port.to_be_bytes());
+}
+
+/// The same for any packet of the flow: with IP options, fragments, ICMP queries, protocols without ports.
+pub(crate) fn rewrite_any(record: &Record, headers: &Headers, ip: &Ipv4Summary, frame: &mut Frame) {
+    let partial = frame.offload.checksum != Checksum::Complete;
+    let (l3, l4) = (usize::from(headers.l3), usize::from(ip.l4));
+    let bytes = frame.bytes_mut();
+    if let Some(macs) = bytes.get_mut(..12) {
+        macs.copy_from_slice(&record.macs);
+    }
+    if let Some(head) = bytes.get_mut(l3..).and_then(|rest| rest.first_chunk_mut::<20>()) {
+        head[8] = head[8].wrapping_sub(1);
+        let sum = record.hop_delta.apply(u16::from_be_bytes([head[10], head[11]]));
+        head[10..12].copy_from_slice(&sum.to_be_bytes());
+        head[12..16].copy_from_slice(&record.source.octets());
+        head[16..20].copy_from_slice(&record.destination.octets());
+    }
+    let Some(body) = bytes.get_mut(l4..) else { return };
+    let at = match ip.transport {
+        Transport::Tcp(_) => 16,
+        Transport::Udp => 6,
+        Transport::Icmp { .. } => 2,
+        Transport::LaterFragment | Transport::Other => return,
+    };
+    let Some(field) = body.get(at..at + 2) else { return };
+    let sum = u16::from_be_bytes([field[0], field[1]]);
+    let sum = match ip.transport {
+        Transport::Udp if !partial => record.transport_delta.apply_udp(sum),
+        Transport::Tcp(_) | Transport::Udp if partial => record.address_delta.apply_to_sum(sum),
+        _ => record.transport_delta.apply(sum),
+    };
+    let ports = if let Transport::Icmp { .. } = ip.transport { 4..6 } else { 0..2 };
+    write_u16(body, at..at + 2, sum);
+    write_u16(body, ports, record.source_port);
+    if !matches!(ip.transport, Transport::Icmp { .. }) {
+        write_u16(body, 2..4, record.destination_port);
+    }
+}
+
+fn write_u16(bytes: &mut [u8], at: core::ops::Range<usize>, value: u16) {
+    if let Some(place) = bytes.get_mut(at) {
+        place.copy_from_slice(&value.to_be_bytes());
+    }
+}

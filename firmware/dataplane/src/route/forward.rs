@@ -1,0 +1,546 @@
+//! Forwarding: the flow a packet belongs to, or a new one; then out.
+//!
+//! RFC 1812 §5.2 and §5.3 (TTL, MTU, what is answered), RFC 4787 REQ-13 (too big with and without DF), RFC 879/6691 (MSS
+//! clamping). Packets of flows go through here when the fast path left them: first packets, TCP's SYN, FIN and RST,
+//! fragments, options, decisions of an older configuration.
+
+use core::net::Ipv4Addr;
+
+use dialtone_base::{Frame, MacAddress, PortId, PortSet, Zone};
+use dialtone_wire::tcp::TcpView;
+use dialtone_wire::{Icmpv4Kind, Protocol, TcpFlags, Transport};
+
+use super::fragment::{self, NotCut};
+use super::icmp_out::{IcmpError, NoAnswer};
+use crate::accounting::DeviceHandle;
+use crate::conntrack::key::Realm;
+use crate::conntrack::list::NONE;
+use crate::conntrack::tcp::is_impossible;
+use crate::conntrack::{EGRESS_FLOOD, EGRESS_PUNT, Origin, Record};
+use crate::firewall::{self, Judgment, Question};
+use crate::nat::fastpath::{key_of, rewrite_any, segments_fit};
+use crate::nat::fragments::{Later, PacketId};
+use crate::nat::slowpath::{Ends, Invited, way_to_router, zone_of_inside};
+use crate::nat::{hairpin, icmp_error};
+use crate::pipeline::Packet;
+use crate::route::way::Way;
+use crate::trace::Detail;
+use crate::verdict::{DropReason, Verdict};
+use crate::{Dataplane, Pending, link};
+
+/// Forwards a packet that is not for the router itself, or may belong to one of its flows.
+pub(crate) fn run(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Verdict {
+    let verdict = match packet.ip.transport {
+        Transport::Icmp { kind: Icmpv4Kind::Error, .. } => icmp_error::translate(plane, packet, frame),
+        Transport::LaterFragment => later_fragment(plane, packet, frame),
+        _ => by_flow(plane, packet, frame),
+    };
+    if packet.ip.more_fragments && packet.ip.fragment_offset == 0 && matches!(verdict, Verdict::Drop(_)) {
+        plane.fragments.first_dropped(packet.now, packet_id(packet));
+    }
+    verdict
+}
+
+fn by_flow(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Verdict {
+    if let Transport::Tcp(flags) = packet.ip.transport
+        && is_impossible(flags)
+    {
+        return Verdict::Drop(DropReason::TcpInvalid);
+    }
+    let key = key_of(packet.realm, &packet.ip);
+    let found = plane.flows.find(plane.flows.hash(&key), &key);
+    let known = match found.map(|number| review(plane, packet, number)) {
+        Some(Ok(number)) => number,
+        Some(Err(reason)) => return Verdict::Drop(reason),
+        None => None,
+    };
+    let number = match known {
+        Some(number) => {
+            plane.tracer.stage("flow", Detail::Number(number));
+            number
+        }
+        None => match open(plane, packet, frame) {
+            Ok(number) => {
+                plane.tracer.stage("new flow", Detail::Number(number));
+                number
+            }
+            Err(verdict) => return verdict,
+        },
+    };
+    deliver(plane, packet, number, frame)
+}
+
+/// A frame of the router that needs no flow: to a neighbor of a zone, addresses as they are.
+pub(crate) fn plain(plane: &mut Dataplane, packet: &Packet, zone: Zone, frame: &mut Frame) -> Verdict {
+    let destination = packet.ip.destination;
+    let broadcast = destination.is_broadcast()
+        || plane.zone(zone).address.is_some_and(|prefix| prefix.broadcast() == destination);
+    let mac = if broadcast {
+        MacAddress::BROADCAST
+    } else {
+        let Some((found, hop)) = plane.next_hop(destination) else {
+            return Verdict::Drop(DropReason::NoRoute);
+        };
+        if found != zone {
+            return Verdict::Drop(DropReason::BadRouterFrame);
+        }
+        match plane.way_to(packet, zone, hop) {
+            Ok(way) => mac_of(&way.macs),
+            Err(verdict) => return verdict,
+        }
+    };
+    let ours = plane.zone(zone).mac;
+    if let Some(macs) = frame.bytes_mut().get_mut(..12) {
+        let (to, from) = macs.split_at_mut(6);
+        to.copy_from_slice(&mac.0);
+        from.copy_from_slice(&ours.0);
+    }
+    link::to_station(plane, packet.now, zone, None, mac)
+}
+
+/// Refuses a packet and tells its sender, if that is inside and may be told.
+pub(crate) fn refuse(
+    plane: &mut Dataplane,
+    packet: &Packet,
+    error: IcmpError,
+    reason: DropReason,
+    frame: &mut Frame,
+) -> Verdict {
+    let Some((mac, address)) = packet
+        .realm
+        .zone()
+        .and_then(|zone| plane.zone(zone).address.map(|prefix| (plane.zone(zone).mac, prefix.address())))
+    else {
+        return Verdict::Drop(reason);
+    };
+    match plane.icmp.error(packet.now, error, frame, &packet.headers, mac, address) {
+        Ok(()) => {
+            plane.drops.count(reason);
+            plane.tracer.stage("icmp error", Detail::Words("to the sender"));
+            Verdict::Hairpin
+        }
+        Err(NoAnswer::RateLimited) => {
+            plane.drops.count(DropReason::IcmpRateLimited);
+            Verdict::Drop(reason)
+        }
+        Err(_) => Verdict::Drop(reason),
+    }
+}
+
+/// Whether a flow's decision still stands; decides anew under a new configuration. `Ok(None)`: it is gone, start over.
+fn review(plane: &mut Dataplane, packet: &Packet, number: u32) -> Result<Option<u32>, DropReason> {
+    let current =
+        plane.flows.record(number).is_some_and(|r| r.epoch == plane.epoch && r.ingress == packet.ingress);
+    if current {
+        return Ok(Some(number));
+    }
+    let forth_number = number & !1;
+    let (Some(forth), Some(back), Some(flow)) = (
+        plane.flows.record(forth_number).copied(),
+        plane.flows.record(forth_number + 1).copied(),
+        plane.flows.flow(number).copied(),
+    ) else {
+        return Ok(None);
+    };
+    plane.tracer.stage("review", Detail::Number(number));
+    let verdict =
+        if plane.still_invited(flow.origin, &forth) { rejudge(plane, &forth, &back) } else { Err(None) };
+    if let Err(reason) = verdict {
+        let ended = plane.flows.revoke(forth_number);
+        plane.mappings.detach(&ended);
+        return reason.map_or(Ok(None), Err);
+    }
+    let there = way_again(plane, packet, &forth, forth.destination, realm_of(forth.zone));
+    let here = way_again(plane, packet, &back, back.destination, forth.key.realm());
+    let epoch = plane.epoch;
+    for (number, record, way, ingress) in
+        [(forth_number, forth, &there, here.egress), (forth_number + 1, back, &here, there.egress)]
+    {
+        if let Some(place) = plane.flows.record_mut(number) {
+            *place = Record { epoch, ingress, ..record.by(way) };
+        }
+    }
+    if let Some(place) = plane.flows.record_mut(number) {
+        place.ingress = packet.ingress;
+    }
+    Ok(Some(number))
+}
+
+/// `Err(None)` when the flow's inside end is no longer on our networks.
+fn rejudge(plane: &Dataplane, forth: &Record, back: &Record) -> Result<(), Option<DropReason>> {
+    let (Some(from), Some(to)) = (forth.key.realm().zone(), realm_of(forth.zone).zone()) else {
+        return Ok(());
+    };
+    let (inside, device, remote) = if from == Zone::Wan {
+        (forth.destination, mac_of(&forth.macs), forth.key.source().0)
+    } else {
+        (forth.key.source().0, mac_of(&back.macs), forth.key.destination().0)
+    };
+    let zone = if from == Zone::Wan { to } else { from };
+    if zone_of_inside(plane, inside) != Some(zone) {
+        return Err(None);
+    }
+    let question = Question {
+        from,
+        to,
+        device: Some(device),
+        protocol: forth.key.protocol(),
+        port: port_of(forth.key.protocol(), forth.destination_port),
+        remote,
+        invited: from == Zone::Wan,
+    };
+    judged(firewall::judge(&plane.config.rules, &question)).map_err(Some)
+}
+
+/// The way a record leads, from today's tables; its old MAC when the neighbor is not known.
+fn way_again(plane: &Dataplane, packet: &Packet, record: &Record, to: Ipv4Addr, realm: Realm) -> Way {
+    let Some(zone) = realm.zone() else { return way_to_router(plane.zone(Zone::Wan).mac) };
+    let hop = plane.next_hop(to).filter(|(found, _)| *found == zone).map_or(to, |(_, hop)| hop);
+    let mac = plane.neighbors.lookup(zone, hop).unwrap_or_else(|| mac_of(&record.macs));
+    plane.way_to_station(packet.now, zone, mac)
+}
+
+/// Opens a flow for its first packet.
+fn open(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result<u32, Verdict> {
+    may_open(packet).map_err(Verdict::Drop)?;
+    if packet.realm == Realm::Wan {
+        return open_in(plane, packet);
+    }
+    let wan = plane.zone(Zone::Wan).address;
+    if wan.is_some_and(|prefix| prefix.address() == packet.ip.destination) {
+        return hairpin::open(plane, packet, frame);
+    }
+    open_out(plane, packet, frame)
+}
+
+fn may_open(packet: &Packet) -> Result<(), DropReason> {
+    match packet.ip.transport {
+        Transport::Tcp(flags) if !flags.is_opening() => Err(DropReason::TcpNoFlow),
+        Transport::Icmp { kind: Icmpv4Kind::Reply, .. } => Err(DropReason::IcmpNoFlow),
+        Transport::Icmp { kind: Icmpv4Kind::Other, .. } => Err(DropReason::IcmpUnsupported),
+        _ => Ok(()),
+    }
+}
+
+/// From inside or from the router to the WAN, or between inside zones.
+fn open_out(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result<u32, Verdict> {
+    let ip = &packet.ip;
+    let Some((to, hop)) = plane.next_hop(ip.destination) else {
+        return Err(refuse(plane, packet, IcmpError::NetUnreachable, DropReason::NoRoute, frame));
+    };
+    if packet.realm == Realm::Router && to != Zone::Wan {
+        return Err(Verdict::Drop(DropReason::BadRouterFrame));
+    }
+    judge_out(plane, packet, to, ip.destination, ip.destination_port, frame)?;
+    hops_left(plane, packet, frame)?;
+    let there = way_or_tell(plane, packet, to, hop, frame)?;
+    let here = way_back(plane, packet);
+    let source = (ip.source, ip.source_port);
+    let destination = (ip.destination, ip.destination_port);
+    let mut ends = Ends { source, destination, new_source: source, new_destination: destination };
+    let mut mappings = [NONE; 2];
+    let mut origin = Origin::Plain;
+    if to == Zone::Wan {
+        let Some(external) = plane.zone(Zone::Wan).address else {
+            return Err(Verdict::Drop(DropReason::NoRoute));
+        };
+        let mapped = plane.map_out(packet.tick, packet.realm, ip.protocol.0, source, external.address());
+        let ((address, port), number) = match mapped {
+            Ok(mapped) => mapped,
+            Err(reason) => return Err(refuse(plane, packet, IcmpError::Prohibited, reason, frame)),
+        };
+        ends.new_source = (address, port);
+        if ip.protocol == Protocol::ICMP {
+            // One identifier stands for both ports.
+            ends.new_destination.1 = port;
+        }
+        mappings[0] = number;
+        origin = Origin::Outbound;
+    }
+    let device = device_of(plane, packet);
+    plane.tracer.stage("nat", Detail::Number(u32::from(ends.new_source.1)));
+    plane
+        .open_flow(packet, origin, &ends, mappings, &there, &here, device)
+        .map_err(|reason| refuse_full(plane, packet, reason, frame))
+}
+
+/// From the WAN to whoever is invited.
+fn open_in(plane: &mut Dataplane, packet: &Packet) -> Result<u32, Verdict> {
+    let ip = &packet.ip;
+    let (target, origin, number) = match plane.invited(ip.protocol.0, ip.source, ip.destination_port) {
+        Invited::To(target, origin, number) => (target, origin, number),
+        Invited::No(reason) => return Err(Verdict::Drop(reason)),
+    };
+    let Some(to) = zone_of_inside(plane, target.0) else {
+        return Err(Verdict::Drop(DropReason::Unsolicited));
+    };
+    let device = plane.neighbors.lookup(to, target.0);
+    let question = Question {
+        from: Zone::Wan,
+        to,
+        device,
+        protocol: ip.protocol.0,
+        port: port_of(ip.protocol.0, target.1),
+        remote: ip.source,
+        invited: true,
+    };
+    // Nobody outside is told anything, whatever the rule says.
+    judged(firewall::judge(&plane.config.rules, &question)).map_err(Verdict::Drop)?;
+    if ip.ttl <= 1 {
+        return Err(Verdict::Drop(DropReason::TtlExpired));
+    }
+    let there = plane.way_to(packet, to, target.0)?;
+    let gateway = plane.next_hop(ip.source).and_then(|(zone, hop)| plane.neighbors.lookup(zone, hop));
+    let here = plane.way_to_station(packet.now, Zone::Wan, gateway.unwrap_or(packet.headers.source));
+    let source = (ip.source, ip.source_port);
+    let destination = (ip.destination, ip.destination_port);
+    let ends = Ends { source, destination, new_source: source, new_destination: target };
+    let device = plane.accounting.device(packet.now, to, mac_of(&there.macs));
+    plane.tracer.stage("invited", Detail::Address(target.0));
+    plane.open_flow(packet, origin, &ends, [NONE, number], &there, &here, device).map_err(Verdict::Drop)
+}
+
+/// The firewall's opinion of a flow from inside; the router itself is not asked.
+pub(crate) fn judge_out(
+    plane: &mut Dataplane,
+    packet: &Packet,
+    to: Zone,
+    remote: Ipv4Addr,
+    port: u16,
+    frame: &mut Frame,
+) -> Result<(), Verdict> {
+    let Some(from) = packet.realm.zone() else { return Ok(()) };
+    let question = Question {
+        from,
+        to,
+        device: Some(packet.headers.source),
+        protocol: packet.ip.protocol.0,
+        port: port_of(packet.ip.protocol.0, port),
+        remote,
+        invited: false,
+    };
+    plane.tracer.stage("firewall", Detail::Zones(from, to));
+    match judged(firewall::judge(&plane.config.rules, &question)) {
+        Ok(()) => Ok(()),
+        Err(DropReason::RuleReject) => {
+            Err(refuse(plane, packet, IcmpError::Prohibited, DropReason::RuleReject, frame))
+        }
+        Err(reason) => Err(Verdict::Drop(reason)),
+    }
+}
+
+/// RFC 1812 §5.3.1. The router's own packets are not on their way yet.
+pub(crate) fn hops_left(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result<(), Verdict> {
+    if packet.ip.ttl > 1 || packet.realm == Realm::Router {
+        return Ok(());
+    }
+    Err(refuse(plane, packet, IcmpError::TimeExceeded, DropReason::TtlExpired, frame))
+}
+
+/// A way for a packet from inside, whose sender is told when there is none.
+pub(crate) fn way_or_tell(
+    plane: &mut Dataplane,
+    packet: &Packet,
+    zone: Zone,
+    hop: Ipv4Addr,
+    frame: &mut Frame,
+) -> Result<Way, Verdict> {
+    match plane.way_to(packet, zone, hop) {
+        Err(Verdict::Drop(DropReason::NoNeighbor)) => {
+            Err(refuse(plane, packet, IcmpError::HostUnreachable, DropReason::NoNeighbor, frame))
+        }
+        other => other,
+    }
+}
+
+/// The way answers take to the sender of a packet from inside.
+pub(crate) fn way_back(plane: &Dataplane, packet: &Packet) -> Way {
+    match packet.realm.zone() {
+        None => way_to_router(plane.zone(Zone::Wan).mac),
+        Some(zone) => {
+            let way = plane.way_to_station(packet.now, zone, packet.headers.source);
+            Way { egress: packet.ingress, ..way }
+        }
+    }
+}
+
+/// The device a packet from inside is accounted to.
+pub(crate) fn device_of(plane: &mut Dataplane, packet: &Packet) -> DeviceHandle {
+    match packet.realm.zone() {
+        None => DeviceHandle::NOBODY,
+        Some(zone) => plane.accounting.device(packet.now, zone, packet.headers.source),
+    }
+}
+
+/// RFC 5508 REQ-8: no room for a flow is told with code 13.
+pub(crate) fn refuse_full(
+    plane: &mut Dataplane,
+    packet: &Packet,
+    reason: DropReason,
+    frame: &mut Frame,
+) -> Verdict {
+    refuse(plane, packet, IcmpError::Prohibited, reason, frame)
+}
+
+/// Sends a packet the way its flow goes.
+fn deliver(plane: &mut Dataplane, packet: &Packet, number: u32, frame: &mut Frame) -> Verdict {
+    if let Err(verdict) = hops_left(plane, packet, frame) {
+        return verdict;
+    }
+    let Some(record) = plane.flows.record(number).copied() else {
+        return Verdict::Drop(DropReason::FlowCollision);
+    };
+    let flags = match packet.ip.transport {
+        Transport::Tcp(flags) => Some(flags),
+        _ => None,
+    };
+    if let Err(verdict) = fits(plane, packet, &record, frame) {
+        return verdict;
+    }
+    plane.flows.advance(number, packet.tick, flags);
+    if packet.ip.is_fragment() {
+        let generation = plane.flows.flow(number).map_or(0, |flow| flow.generation);
+        plane.fragments.first(packet.now, packet_id(packet), number, generation);
+    }
+    rewrite_any(&record, &packet.headers, &packet.ip, frame);
+    if flags.is_some_and(|flags| flags.has(TcpFlags::SYN)) {
+        clamp_mss(plane, packet, &record, frame);
+    }
+    send(plane, packet, &record, frame)
+}
+
+/// Whether the packet fits, or may be cut; else its sender is told (RFC 4787 REQ-13).
+fn fits(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Frame) -> Result<(), Verdict> {
+    let ip = &packet.ip;
+    if ip.total_len <= record.mtu || segments_fit(record.mtu, ip, frame) {
+        return Ok(());
+    }
+    if ip.dont_fragment || frame.offload.segment.is_some() {
+        let error = IcmpError::FragmentationNeeded { mtu: record.mtu };
+        return Err(refuse(plane, packet, error, DropReason::TooBig, frame));
+    }
+    Ok(())
+}
+
+/// The rewritten frame goes out, cut if it must be.
+fn send(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Frame) -> Verdict {
+    let bytes = frame.len() as u64;
+    if packet.realm == Realm::Wan {
+        plane.accounting.received(packet.now, record.device, 1, bytes);
+    } else {
+        plane.accounting.sent(packet.now, record.device, 1, bytes);
+    }
+    if record.egress == EGRESS_PUNT {
+        fragment::complete_checksum(frame);
+        return Verdict::Punt(Zone::Wan);
+    }
+    let verdict = if record.egress == EGRESS_FLOOD {
+        let zone = realm_of(record.zone).zone().unwrap_or(Zone::Lan);
+        link::flood(plane.zone(zone).ports, None)
+    } else {
+        Verdict::Forward(PortId(record.egress))
+    };
+    let ports = match verdict {
+        Verdict::Forward(port) => PortSet::EMPTY.with(port),
+        Verdict::Flood(ports) => ports,
+        other => return other,
+    };
+    if ports.iter().any(|port| !plane.can_segment(port)) {
+        if frame.offload.segment.is_some() {
+            return Verdict::Drop(DropReason::CannotSegment);
+        }
+        fragment::complete_checksum(frame);
+    }
+    if packet.ip.total_len > record.mtu && frame.offload.segment.is_none() {
+        let cut = plane.cut(frame, &packet.headers, record.mtu, ports);
+        match cut {
+            Ok(_) => plane.tracer.stage("cut", Detail::Number(u32::from(record.mtu))),
+            Err(NotCut::NoBuffer) => return Verdict::Drop(DropReason::NoBuffer),
+            Err(_) => return Verdict::Drop(DropReason::TooBig),
+        }
+    }
+    verdict
+}
+
+/// A fragment that is not the first goes the way of the first (RFC 4787 REQ-14).
+fn later_fragment(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Verdict {
+    let id = packet_id(packet);
+    // A stranger's fragments must not take room: the WAN may only send to who asked. That is the first one's flow to
+    // say, so orphans wait, in bounded numbers.
+    match plane.fragments.later(packet.now, id) {
+        Later::Dropped => Verdict::Drop(DropReason::FragmentNoFirst),
+        Later::Full => Verdict::Drop(DropReason::FragmentTableFull),
+        Later::Hold => plane.wait(Pending::Fragment { id, from: packet.from }),
+        Later::Flow { record, generation } => {
+            let known = plane.flows.flow(record).is_some_and(|flow| flow.generation == generation);
+            let record = plane.flows.record(record).copied();
+            let Some(record) = record.filter(|_| known) else {
+                return Verdict::Drop(DropReason::FragmentNoFirst);
+            };
+            plane.tracer.stage("fragment", Detail::Number(u32::from(packet.ip.fragment_offset)));
+            if let Err(verdict) = hops_left(plane, packet, frame) {
+                return verdict;
+            }
+            if let Err(verdict) = fits(plane, packet, &record, frame) {
+                return verdict;
+            }
+            rewrite_any(&record, &packet.headers, &packet.ip, frame);
+            send(plane, packet, &record, frame)
+        }
+    }
+}
+
+/// Lowers the MSS of a SYN so that segments fit both ways through the WAN.
+fn clamp_mss(plane: &Dataplane, packet: &Packet, record: &Record, frame: &mut Frame) {
+    let to = realm_of(record.zone);
+    if packet.realm != Realm::Wan && to != Realm::Wan {
+        return;
+    }
+    let arrived = packet.realm.zone().map_or(u16::MAX, |zone| plane.zone(zone).mtu);
+    let mss = record.mtu.min(arrived).saturating_sub(40);
+    let state = frame.offload.checksum;
+    let bytes = frame.bytes_mut();
+    let end = packet.ip.end(packet.headers.l3);
+    if let Some(segment) = bytes.get_mut(usize::from(packet.ip.l4)..end)
+        && let Ok(mut view) = TcpView::new_checked(segment)
+    {
+        view.clamp_mss(mss, state);
+    }
+}
+
+pub(crate) fn packet_id(packet: &Packet) -> PacketId {
+    PacketId {
+        realm: packet.realm,
+        source: packet.ip.source,
+        destination: packet.ip.destination,
+        protocol: packet.ip.protocol.0,
+        identification: packet.ip.identification,
+    }
+}
+
+pub(crate) const fn realm_of(number: u8) -> Realm {
+    match number {
+        0 => Realm::Lan,
+        1 => Realm::Guest,
+        2 => Realm::Wan,
+        _ => Realm::Router,
+    }
+}
+
+pub(crate) fn mac_of(macs: &[u8; 12]) -> MacAddress {
+    let [a, b, c, d, e, f, ..] = *macs;
+    MacAddress([a, b, c, d, e, f])
+}
+
+fn port_of(protocol: u8, port: u16) -> Option<u16> {
+    matches!(protocol, 6 | 17).then_some(port)
+}
+
+fn judged(judgment: Judgment) -> Result<(), DropReason> {
+    match judgment {
+        Judgment::Allow => Ok(()),
+        Judgment::RuleDrop => Err(DropReason::RuleDrop),
+        Judgment::RuleReject => Err(DropReason::RuleReject),
+        Judgment::Policy => Err(DropReason::ZonePolicy),
+    }
+}
