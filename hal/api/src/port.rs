@@ -12,11 +12,13 @@ use core::task::{Context, Poll};
 use critical_section::Mutex;
 use dialtone_base::text::Text;
 use dialtone_base::{Frame, MacAddress, Zone};
-use embassy_sync::waitqueue::WakerRegistration;
+use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 use heapless::Deque;
 
 /// Frames a queue holds.
 pub const QUEUE_DEPTH: usize = 512;
+/// Tasks that may wait for a link: the data plane, the WAN service and some more.
+pub const LINK_READERS: usize = 4;
 
 /// A bounded queue of frames with one waiting reader.
 pub struct FrameQueue {
@@ -178,7 +180,7 @@ impl Default for FrameQueue {
     }
 }
 
-/// Up or down, with one waiting reader that learns of every change.
+/// Up or down, with a few waiting readers that learn of every change.
 pub struct LinkWatch {
     inner: Mutex<RefCell<LinkInner>>,
 }
@@ -186,13 +188,13 @@ pub struct LinkWatch {
 struct LinkInner {
     up: bool,
     changes: u32,
-    waker: WakerRegistration,
+    wakers: MultiWakerRegistration<LINK_READERS>,
 }
 
 impl LinkWatch {
     /// Down.
     pub const fn new() -> Self {
-        let inner = LinkInner { up: false, changes: 0, waker: WakerRegistration::new() };
+        let inner = LinkInner { up: false, changes: 0, wakers: MultiWakerRegistration::new() };
         Self { inner: Mutex::new(RefCell::new(inner)) }
     }
 
@@ -203,7 +205,7 @@ impl LinkWatch {
             if inner.up != up {
                 inner.up = up;
                 inner.changes = inner.changes.wrapping_add(1);
-                inner.waker.wake();
+                inner.wakers.wake();
             }
         });
     }
@@ -216,12 +218,17 @@ impl LinkWatch {
         })
     }
 
+    /// Waits until the number of changes differs from `seen`; the link and the number of changes.
+    pub async fn changed(&self, seen: u32) -> (bool, u32) {
+        poll_fn(|context| self.poll_changed(seen, context)).await
+    }
+
     /// Ready once the number of changes differs from `seen`.
     pub fn poll_changed(&self, seen: u32, context: &mut Context<'_>) -> Poll<(bool, u32)> {
         critical_section::with(|token| {
             let mut inner = self.inner.borrow_ref_mut(token);
             if inner.changes == seen {
-                inner.waker.register(context.waker());
+                inner.wakers.register(context.waker());
                 Poll::Pending
             } else {
                 Poll::Ready((inner.up, inner.changes))

@@ -124,7 +124,7 @@ pub enum Input<'a> {
     },
     /// Give the address back and stay quiet until [`Input::Start`].
     Release,
-    /// Begin again, from INIT.
+    /// Begin again, from INIT, as soon as there is a link.
     Start,
 }
 
@@ -258,6 +258,7 @@ enum Send {
 pub struct Client {
     config: ClientConfig,
     state: State,
+    link: bool,
     /// When the state does its next step.
     next: Option<Instant>,
     lease: Option<Lease>,
@@ -280,6 +281,7 @@ impl Client {
         Self {
             config,
             state: State::Down,
+            link: false,
             next: None,
             lease: None,
             in_use: false,
@@ -314,6 +316,11 @@ impl Client {
         &self.counters
     }
 
+    /// Changes option 12; the next message carries it.
+    pub fn set_host_name(&mut self, host_name: Text<63>) {
+        self.config.host_name = host_name;
+    }
+
     /// A binding from before a restart, asked for again with INIT-REBOOT once the link is up.
     pub fn remember(&mut self, now: Instant, binding: Binding) {
         if self.state == State::Down && self.lease.is_none() {
@@ -332,12 +339,11 @@ impl Client {
                 Input::ProbeAnswered { address, mac } => self.probe_answered(now, address, mac),
                 Input::Release => self.release(),
                 Input::Start => {
-                    if self.state != State::Down {
-                        self.lose(LostReason::Released);
-                        self.lease = None;
-                        self.start(now, Duration::ZERO);
-                    }
-                    Ok(())
+                    self.lose(LostReason::Released);
+                    self.lease = None;
+                    self.state = State::Down;
+                    self.next = None;
+                    self.link(now, self.link)
                 }
             }
         };
@@ -370,6 +376,7 @@ impl Client {
     }
 
     fn link(&mut self, now: Instant, up: bool) -> Result<(), Rejected> {
+        self.link = up;
         match (up, &self.state) {
             (true, State::Down) => {
                 let over = |lease: &Lease| lease.end.is_some_and(|end| end <= now);
@@ -500,10 +507,6 @@ impl Client {
                 self.transaction = self.random.next_u32();
                 self.send(Send::Release);
                 self.lose(LostReason::Released);
-            }
-            State::Down => {
-                self.lease = None;
-                return Ok(());
             }
             _ => self.lease = None,
         }

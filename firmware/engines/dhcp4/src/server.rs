@@ -273,6 +273,12 @@ impl Server {
         self.pool.bound().map(move |slot| slot.record(zone, now))
     }
 
+    /// What flash should remember about an address: its lease, or who had it last; `None` when nobody did.
+    pub fn record(&self, now: Instant, address: Ipv4Addr) -> Option<LeaseRecord> {
+        let slot = self.pool.by_address(address).and_then(|index| self.pool.slot(index))?;
+        slot.is_known().then(|| slot.record(self.config.zone, now))
+    }
+
     /// Every rejection with its count.
     pub fn counters(&self) -> &Counters<Rejected, { Rejected::COUNT }> {
         &self.counters

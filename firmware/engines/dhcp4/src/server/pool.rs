@@ -81,6 +81,15 @@ impl Slot {
         self.client.as_ref() == Some(client)
     }
 
+    /// Leased, or free with a client remembered; not merely offered.
+    pub fn is_known(&self) -> bool {
+        match self.state {
+            State::Bound => true,
+            State::Free => self.client.is_some() && self.used.is_some(),
+            State::Probing | State::Offered | State::Quarantined => false,
+        }
+    }
+
     pub fn record(&self, zone: Zone, now: Instant) -> LeaseRecord {
         let left = if self.state == State::Bound { self.until - now } else { Duration::ZERO };
         LeaseRecord {
