@@ -8,7 +8,9 @@
 extern crate alloc;
 
 pub mod dataplane;
+pub mod dhcp4;
 pub mod dns;
 pub mod sntp;
 pub mod stack;
 pub mod state;
+pub mod wan;

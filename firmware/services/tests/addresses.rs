@@ -1,0 +1,141 @@
+//! The DHCP and WAN services on virtual time, the router's WAN plugged into its own LAN.
+//!
+//! No data plane: what one zone sends is delivered to the other. That cabling mistake is also the plainest case of
+//! RFC 4787 REQ-7, the operator's network overlapping the home's.
+
+use std::sync::{Arc, Mutex};
+
+use dialtone_base::event::Event;
+use dialtone_base::frame::PoolSize;
+use dialtone_base::{FramePool, MacAddress, Random, Seed, Zone};
+use dialtone_dataplane as dataplane;
+use dialtone_hal_api::port::LinkWatch;
+use dialtone_hal_linux::clock;
+use dialtone_hal_linux::executor::Host;
+use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, LeaseWrite};
+use dialtone_services::stack::{ZoneLink, zone_stack};
+use dialtone_services::state::RouterState;
+use dialtone_services::wan::WanService;
+use dialtone_settings::tree::Settings;
+use embassy_time::{Duration, Instant};
+
+struct Home {
+    host: Host,
+    state: &'static RouterState,
+    link: &'static LinkWatch,
+    writes: Arc<Mutex<Vec<LeaseWrite>>>,
+}
+
+const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
+
+/// With what flash remembers; `None` when it never answers.
+fn home(remembered: Option<&[&[u8]]>) -> Home {
+    clock::use_virtual();
+    let host = Host::new().unwrap();
+    let pool = FramePool::leak(PoolSize { ordinary: 64, super_frames: 0 });
+    let mut random = Random::new(Seed::from_number(7));
+    let state = RouterState::leak(Vec::new(), dataplane::Snapshot::default());
+    let [lan, guest, wan] =
+        [Zone::Lan, Zone::Guest, Zone::Wan].map(|zone| zone_stack::<2>(zone, pool, &mut random).0);
+    let link: &'static LinkWatch = Box::leak(Box::new(LinkWatch::new()));
+    let journal: &'static LeaseJournal = Box::leak(Box::new(LeaseJournal::new()));
+    let dhcp = Dhcp4Service::new(lan, guest, state, journal);
+    host.spawn(async { dhcp.run().await });
+    let service = WanService::new(wan, link, MAC, random.derive_seed(), state);
+    host.spawn(async { service.run().await });
+    host.spawn(cable(lan.link(), wan.link()));
+    host.spawn(cable(wan.link(), lan.link()));
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let written = writes.clone();
+    host.spawn(async move {
+        loop {
+            let write = journal.next_write().await;
+            written.lock().unwrap().push(write);
+        }
+    });
+    state.settings.sender().send(Arc::new(Settings::default()));
+    if let Some(records) = remembered {
+        journal.restore(records.iter().copied());
+    }
+    Home { host, state, link, writes }
+}
+
+async fn cable(from: &'static ZoneLink, to: &'static ZoneLink) {
+    loop {
+        let frame = from.outgoing().next().await;
+        to.deliver(frame);
+    }
+}
+
+impl Home {
+    fn run(&self, seconds: u64) {
+        self.host.run_until(Instant::now() + Duration::from_secs(seconds));
+    }
+
+    fn events(&self) -> Vec<Event> {
+        (0..self.state.events.next_sequence())
+            .filter_map(|sequence| Some(self.state.events.read(sequence)?.event))
+            .collect()
+    }
+}
+
+#[test]
+fn link_lease_conflict_flaps_and_memory() {
+    let home = home(Some(&[]));
+    home.run(10);
+    assert_eq!(home.state.current_wan().reason, "no link");
+    home.link.set(true);
+    home.run(10);
+    let wan = home.state.current_wan();
+    let address = wan.address.expect("the WAN has an address");
+    assert_eq!(wan.gateway, Some("192.168.77.1".parse().unwrap()));
+    assert_eq!(wan.dns, ["192.168.77.1".parse::<core::net::Ipv4Addr>().unwrap()]);
+    let events = home.events();
+    assert!(events.contains(&Event::WanConflict { zone: Zone::Lan }), "{events:?}");
+    assert!(events.iter().any(|event| matches!(event, Event::Leased { mac: MAC, renewed: false, .. })));
+    let leases = critical_section::with(|token| home.state.leases.borrow_ref(token).clone());
+    assert_eq!(leases.len(), 1);
+    assert_eq!((leases[0].address, leases[0].zone), (address.address(), Zone::Lan));
+
+    // A hundred flaps, some too quick to be seen, and the same address at the end.
+    for round in 0..100 {
+        home.link.set(false);
+        if round % 3 != 0 {
+            home.run(round % 2);
+        }
+        home.link.set(true);
+        home.run(round % 4);
+    }
+    home.run(20);
+    assert_eq!(home.state.current_wan().address, Some(address));
+
+    // A day of renewals costs flash one write.
+    home.run(86_400);
+    assert_eq!(home.state.current_wan().address, Some(address));
+    let writes = home.writes.lock().unwrap().clone();
+    assert_eq!(writes.len(), 1, "{writes:?}");
+    assert_eq!(writes[0].address, address.address());
+
+    // After a restart the lease is there before anybody asks.
+    let record = writes[0].record.clone().unwrap();
+    let again = std::thread::spawn(move || {
+        let again = self::home(Some(&[&record, b"not a record"]));
+        again.run(1);
+        critical_section::with(|token| again.state.leases.borrow_ref(token).clone())
+    });
+    let leases = again.join().unwrap();
+    assert_eq!(leases.len(), 1);
+    assert_eq!((leases[0].address, leases[0].mac), (address.address(), MAC));
+}
+
+#[test]
+fn a_flash_that_never_answers_does_not_keep_the_home_without_addresses() {
+    // On a thread of its own, for virtual time belongs to the thread.
+    let address = std::thread::spawn(|| {
+        let home = home(None);
+        home.link.set(true);
+        home.run(30);
+        home.state.current_wan().address
+    });
+    assert!(address.join().unwrap().is_some());
+}
