@@ -223,10 +223,12 @@ impl Dataplane {
 
     /// Decides about one frame, changing it in place where it goes on.
     pub fn process(&mut self, now: Instant, from: Ingress, frame: &mut Frame) -> Verdict {
-        self.pending.clear();
+        if !self.pending.is_empty() {
+            self.pending.clear();
+        }
         self.count_received(from, frame.len());
         let prepared = pipeline::prepare(self, from, frame);
-        pipeline::run(self, now, from, prepared, frame)
+        pipeline::run(self, now, from, prepared.as_ref(), frame)
     }
 
     /// [`Self::process`] for several frames from one place, so that waiting for memory overlaps: all are read and hashed
@@ -338,12 +340,12 @@ impl Dataplane {
         let mut records = [0; FEW];
         for (frame, verdict) in work.take(FEW) {
             self.count_received(from, frame.len());
-            let prepared: Result<Prepared, DropReason> = pipeline::prepare(self, from, frame);
+            let prepared: Option<Prepared> = pipeline::prepare(self, from, frame);
             // There is room: `take` saw to it.
             let _ = few.push((prepared, frame, verdict));
         }
         for ((prepared, ..), record) in few.iter().zip(&mut records) {
-            if let Ok(Prepared { hash: Some(hash), .. }) = prepared {
+            if let Some(Prepared { hash, .. }) = prepared {
                 *record = self.flows.touch_index(*hash);
             }
         }
@@ -351,7 +353,7 @@ impl Dataplane {
         core::hint::black_box(touched);
         let count = few.len();
         for (prepared, frame, verdict) in few {
-            *verdict = pipeline::run(self, now, from, prepared, frame);
+            *verdict = pipeline::run(self, now, from, prepared.as_ref(), frame);
         }
         count
     }

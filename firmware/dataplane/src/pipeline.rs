@@ -5,9 +5,9 @@
 //! and for what is no flow at all.
 
 use dialtone_base::{Frame, Instant};
-use dialtone_wire::{EtherType, Headers, Ipv4Summary};
+use dialtone_wire::{EtherType, Headers, Ipv4Summary, Plain};
 
-use crate::conntrack::key::Realm;
+use crate::conntrack::key::{Key, Realm};
 use crate::conntrack::{EGRESS_PUNT, Tick, tick};
 use crate::firewall::sanity;
 use crate::nat::fastpath;
@@ -29,34 +29,31 @@ pub(crate) struct Packet {
     pub(crate) tick: Tick,
 }
 
-/// A frame that was read, and the hash of its flow when the fast path may take it.
+/// A frame of which the fast path's fields were read, with the hash of its flow.
+#[derive(Clone, Copy)]
 pub(crate) struct Prepared {
-    pub(crate) headers: Headers,
-    pub(crate) realm: Realm,
+    pub(crate) plain: Plain,
+    pub(crate) key: Key,
+    pub(crate) hash: u64,
     pub(crate) ingress: u8,
-    pub(crate) hash: Option<u64>,
 }
 
-/// Reads a frame; `Err` is final.
+/// Reads a frame for the fast path; `None` when it is not for that, or malformed.
 #[inline(always)]
-pub(crate) fn prepare(plane: &Dataplane, from: Ingress, frame: &Frame) -> Result<Prepared, DropReason> {
+pub(crate) fn prepare(plane: &Dataplane, from: Ingress, frame: &Frame) -> Option<Prepared> {
     let (realm, ingress, our_mac) = match from {
         Ingress::Port(port) => {
-            let Some(Some(known)) = plane.ports.get(usize::from(port.0)) else {
-                return Err(DropReason::UnknownPort);
-            };
+            let Some(Some(known)) = plane.ports.get(usize::from(port.0)) else { return None };
             (known.realm, port.0, known.zone_mac)
         }
         Ingress::Router(_) => (Realm::Router, EGRESS_PUNT, dialtone_base::MacAddress::ZERO),
     };
-    let headers = Headers::parse(frame.bytes()).map_err(punt::malformed)?;
-    let hash = match &headers.ipv4 {
-        Some(ip) if headers.destination == our_mac && fastpath::is_eligible(ip) => {
-            Some(plane.flows.hash(&fastpath::key_of(realm, ip)))
-        }
-        _ => None,
-    };
-    Ok(Prepared { headers, realm, ingress, hash })
+    let plain = Plain::read(frame.bytes())?;
+    if plain.destination != our_mac {
+        return None;
+    }
+    let key = Key::of_plain(realm, &plain);
+    Some(Prepared { plain, key, hash: plane.flows.hash(&key), ingress })
 }
 
 /// Takes one frame through every stage it needs.
@@ -65,49 +62,56 @@ pub(crate) fn run(
     plane: &mut Dataplane,
     now: Instant,
     from: Ingress,
-    prepared: Result<Prepared, DropReason>,
+    prepared: Option<&Prepared>,
     frame: &mut Frame,
 ) -> Verdict {
     if plane.tracer.is_on() {
         plane.tracer.begin(now, from, frame.bytes());
     }
-    let verdict = match &prepared {
-        Err(reason) => Verdict::Drop(*reason),
-        Ok(prepared) => match fast(plane, now, prepared, frame) {
-            Some(verdict) => verdict,
-            None => {
-                plane.slow += 1;
-                slow(plane, now, from, prepared, frame)
-            }
-        },
+    let verdict = match prepared.and_then(|prepared| fastpath::forward(plane, now, prepared, frame)) {
+        Some(verdict) => {
+            plane.tracer.stage("flow", Detail::Words("fast path"));
+            verdict
+        }
+        None => judge(plane, now, from, frame),
     };
     finish(plane, from, verdict, frame)
 }
 
-#[inline(always)]
-fn fast(plane: &mut Dataplane, now: Instant, prepared: &Prepared, frame: &mut Frame) -> Option<Verdict> {
-    let (hash, ip) = (prepared.hash?, prepared.headers.ipv4.as_ref()?);
-    let key = fastpath::key_of(prepared.realm, ip);
-    let verdict = fastpath::forward(plane, now, prepared.ingress, hash, &key, ip, frame)?;
-    plane.tracer.stage("flow", Detail::Words("fast path"));
-    Some(verdict)
+/// Reads the frame as a whole and takes it the slow way.
+#[inline(never)]
+fn judge(plane: &mut Dataplane, now: Instant, from: Ingress, frame: &mut Frame) -> Verdict {
+    let (realm, ingress) = match from {
+        Ingress::Port(port) => match plane.ports.get(usize::from(port.0)) {
+            Some(Some(known)) => (known.realm, port.0),
+            _ => return Verdict::Drop(DropReason::UnknownPort),
+        },
+        Ingress::Router(_) => (Realm::Router, EGRESS_PUNT),
+    };
+    match Headers::parse(frame.bytes()) {
+        Ok(headers) => {
+            plane.slow += 1;
+            slow(plane, now, from, &Read { headers, realm, ingress }, frame)
+        }
+        Err(error) => Verdict::Drop(punt::malformed(error)),
+    }
+}
+
+/// A frame that was read.
+pub(crate) struct Read {
+    pub(crate) headers: Headers,
+    pub(crate) realm: Realm,
+    pub(crate) ingress: u8,
 }
 
 /// Every stage behind the fast path.
-#[inline(never)]
-fn slow(
-    plane: &mut Dataplane,
-    now: Instant,
-    from: Ingress,
-    prepared: &Prepared,
-    frame: &mut Frame,
-) -> Verdict {
-    let headers = &prepared.headers;
+fn slow(plane: &mut Dataplane, now: Instant, from: Ingress, read: &Read, frame: &mut Frame) -> Verdict {
+    let headers = &read.headers;
     let port = match from {
         Ingress::Port(port) => port,
-        Ingress::Router(zone) => return punt::from_router(plane, now, zone, prepared, frame),
+        Ingress::Router(zone) => return punt::from_router(plane, now, zone, read, frame),
     };
-    let zone = match prepared.realm.zone() {
+    let zone = match read.realm.zone() {
         Some(zone) => zone,
         None => return Verdict::Drop(DropReason::UnknownPort),
     };
@@ -126,8 +130,8 @@ fn slow(
     let (Some(ip), None) = (headers.ipv4, headers.vlan) else {
         return Verdict::Drop(DropReason::UnknownEtherType);
     };
-    let ingress = prepared.ingress;
-    let packet = Packet { headers: *headers, ip, from, realm: prepared.realm, ingress, now, tick: tick(now) };
+    let ingress = read.ingress;
+    let packet = Packet { headers: *headers, ip, from, realm: read.realm, ingress, now, tick: tick(now) };
     if let Some(reason) = sanity::check(plane, zone, &packet, frame) {
         return Verdict::Drop(reason);
     }

@@ -92,7 +92,7 @@ fn transmit(plane: &mut Dataplane, to: PortSet, frame: Frame) -> Option<Output> 
 fn again(plane: &mut Dataplane, now: Instant, from: Ingress, mut frame: Frame) -> Option<Output> {
     plane.pending.clear();
     let prepared = pipeline::prepare(plane, from, &frame);
-    let verdict = pipeline::run(plane, now, from, prepared, &mut frame);
+    let verdict = pipeline::run(plane, now, from, prepared.as_ref(), &mut frame);
     match verdict {
         Verdict::Forward(port) => Some(Output::Transmit { to: PortSet::EMPTY.with(port), frame }),
         Verdict::Flood(to) => Some(Output::Transmit { to, frame }),

@@ -10,7 +10,7 @@ use dialtone_wire::{Headers, Ipv4Summary, Malformed, Protocol, Transport, icmpv4
 use crate::conntrack::key::Realm;
 use crate::conntrack::{EGRESS_PUNT, tick};
 use crate::nat::slowpath::DHCP_CLIENT;
-use crate::pipeline::{Packet, Prepared};
+use crate::pipeline::{Packet, Read};
 use crate::route::{forward, fragment};
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
@@ -105,10 +105,10 @@ pub(crate) fn from_router(
     plane: &mut Dataplane,
     now: Instant,
     zone: Zone,
-    prepared: &Prepared,
+    read: &Read,
     frame: &mut Frame,
 ) -> Verdict {
-    let headers = &prepared.headers;
+    let headers = &read.headers;
     let our_mac = plane.zone(zone).mac;
     if headers.destination != MacAddress::ZERO {
         if let Some(source) = frame.bytes_mut().get_mut(6..12) {

@@ -7,6 +7,7 @@
 use core::net::Ipv4Addr;
 
 use dialtone_base::{Random, Zone};
+use dialtone_wire::Plain;
 
 /// Where a packet enters: a zone's ports, or the router's own stack towards the WAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,15 @@ impl Key {
                 | (destination.1 as u64) << 32
                 | (protocol as u64) << 8
                 | realm as u64,
+        }
+    }
+
+    /// Of a frame the fast path read.
+    #[inline(always)]
+    pub(crate) const fn of_plain(realm: Realm, plain: &Plain) -> Self {
+        Self {
+            addresses: plain.addresses,
+            rest: (plain.ports as u64) << 32 | (plain.protocol.0 as u64) << 8 | realm as u64,
         }
     }
 

@@ -6,16 +6,14 @@
 
 use dialtone_base::frame::Checksum;
 use dialtone_base::{Frame, Instant, PortId, Zone};
-use dialtone_wire::tcp::TcpFlags;
-use dialtone_wire::{Headers, Ipv4Summary, Transport};
+use dialtone_wire::plain::{L3, L4};
+use dialtone_wire::{Headers, Ipv4Summary, Protocol, Transport};
 
 use crate::Dataplane;
 use crate::conntrack::key::{Key, Realm};
 use crate::conntrack::{EGRESS_FLOOD, EGRESS_PUNT, Record, flag, tick};
+use crate::pipeline::Prepared;
 use crate::verdict::Verdict;
-
-const L3: usize = 14;
-const L4: usize = 34;
 
 /// The key under which a packet of a flow is found.
 #[inline(always)]
@@ -23,35 +21,23 @@ pub(crate) fn key_of(realm: Realm, ip: &Ipv4Summary) -> Key {
     Key::new(realm, ip.protocol.0, (ip.source, ip.source_port), (ip.destination, ip.destination_port))
 }
 
-/// Whether the fast path may look at the packet at all.
-#[inline(always)]
-pub(crate) fn is_eligible(ip: &Ipv4Summary) -> bool {
-    let transport = match ip.transport {
-        Transport::Tcp(flags) => flags.0 & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) == 0,
-        Transport::Udp => true,
-        _ => false,
-    };
-    transport && usize::from(ip.l4) == L4 && !ip.is_fragment() && ip.ttl > 1
-}
-
-/// Handles the packet if its flow's decision stands. Only for eligible packets sent to our MAC.
+/// Handles the packet if its flow's decision stands. Only for frames sent to our MAC.
 #[inline(always)]
 pub(crate) fn forward(
     plane: &mut Dataplane,
     now: Instant,
-    ingress: u8,
-    hash: u64,
-    key: &Key,
-    ip: &Ipv4Summary,
+    prepared: &Prepared,
     frame: &mut Frame,
 ) -> Option<Verdict> {
-    let number = plane.flows.find(hash, key)?;
+    let Prepared { plain, key, hash, ingress } = prepared;
+    let number = plane.flows.find(*hash, key)?;
     let record = plane.flows.record_mut(number)?;
-    if record.flags & flag::FAST == 0 || record.epoch != plane.epoch || record.ingress != ingress {
+    if record.flags & flag::FAST == 0 || record.epoch != plane.epoch || record.ingress != *ingress {
         return None;
     }
-    let fits = ip.total_len <= record.mtu
-        || (frame.offload.segment.is_some() && segments_fit(record.mtu, ip, frame));
+    let is_tcp = plain.protocol == Protocol::TCP;
+    let fits = plain.total_len <= record.mtu
+        || (frame.offload.segment.is_some() && segments_fit(record.mtu, is_tcp, L4, frame));
     if !fits || record.egress == EGRESS_FLOOD {
         return None;
     }
@@ -67,7 +53,7 @@ pub(crate) fn forward(
         record.seen = tick(now);
     }
     let device = record.device;
-    if !rewrite_plain(record, ip, frame) {
+    if !rewrite_plain(record, is_tcp, frame) {
         return None;
     }
     let bytes = frame.len() as u64;
@@ -81,47 +67,40 @@ pub(crate) fn forward(
 }
 
 /// Whether the segments of a super-frame fit through the MTU.
-pub(crate) fn segments_fit(mtu: u16, ip: &Ipv4Summary, frame: &Frame) -> bool {
+pub(crate) fn segments_fit(mtu: u16, is_tcp: bool, l4: usize, frame: &Frame) -> bool {
     let Some(segment) = frame.offload.segment else { return false };
-    let headers = match ip.transport {
-        // The data offset was checked when the packet was parsed.
-        Transport::Tcp(_) => {
-            let offset = frame.bytes().get(usize::from(ip.l4) + 12).map_or(15, |byte| byte >> 4);
-            20 + usize::from(offset) * 4
-        }
-        _ => 28,
+    // The data offset was checked when the packet was read.
+    let headers = if is_tcp {
+        let offset = frame.bytes().get(l4 + 12).map_or(15, |byte| byte >> 4);
+        20 + usize::from(offset) * 4
+    } else {
+        28
     };
     usize::from(segment.size) + headers <= usize::from(mtu)
 }
 
 /// TTL, addresses, ports, checksums and MACs of a packet with both headers at their usual places.
 #[inline(always)]
-fn rewrite_plain(record: &Record, ip: &Ipv4Summary, frame: &mut Frame) -> bool {
+fn rewrite_plain(record: &Record, is_tcp: bool, frame: &mut Frame) -> bool {
     let partial = frame.offload.checksum != Checksum::Complete;
     let bytes = frame.bytes_mut();
-    match ip.transport {
-        Transport::Tcp(_) => {
-            let Some(head) = bytes.first_chunk_mut::<{ L4 + 20 }>() else { return false };
-            write_head(record, head);
-            let sum = u16::from_be_bytes([head[L4 + 16], head[L4 + 17]]);
-            let sum = if partial {
-                record.address_delta.apply_to_sum(sum)
-            } else {
-                record.transport_delta.apply(sum)
-            };
-            [head[L4 + 16], head[L4 + 17]] = sum.to_be_bytes();
-        }
-        _ => {
-            let Some(head) = bytes.first_chunk_mut::<{ L4 + 8 }>() else { return false };
-            write_head(record, head);
-            let sum = u16::from_be_bytes([head[L4 + 6], head[L4 + 7]]);
-            let sum = if partial {
-                record.address_delta.apply_to_sum(sum)
-            } else {
-                record.transport_delta.apply_udp(sum)
-            };
-            [head[L4 + 6], head[L4 + 7]] = sum.to_be_bytes();
-        }
+    if is_tcp {
+        let Some(head) = bytes.first_chunk_mut::<{ L4 + 20 }>() else { return false };
+        write_head(record, head);
+        let sum = u16::from_be_bytes([head[L4 + 16], head[L4 + 17]]);
+        let sum =
+            if partial { record.address_delta.apply_to_sum(sum) } else { record.transport_delta.apply(sum) };
+        [head[L4 + 16], head[L4 + 17]] = sum.to_be_bytes();
+    } else {
+        let Some(head) = bytes.first_chunk_mut::<{ L4 + 8 }>() else { return false };
+        write_head(record, head);
+        let sum = u16::from_be_bytes([head[L4 + 6], head[L4 + 7]]);
+        let sum = if partial {
+            record.address_delta.apply_to_sum(sum)
+        } else {
+            record.transport_delta.apply_udp(sum)
+        };
+        [head[L4 + 6], head[L4 + 7]] = sum.to_be_bytes();
     }
     true
 }

@@ -412,7 +412,9 @@ fn deliver(plane: &mut Dataplane, packet: &Packet, number: u32, frame: &mut Fram
 /// Whether the packet fits, or may be cut; else its sender is told (RFC 4787 REQ-13).
 fn fits(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Frame) -> Result<(), Verdict> {
     let ip = &packet.ip;
-    if ip.total_len <= record.mtu || segments_fit(record.mtu, ip, frame) {
+    if ip.total_len <= record.mtu
+        || segments_fit(record.mtu, matches!(ip.transport, Transport::Tcp(_)), usize::from(ip.l4), frame)
+    {
         return Ok(());
     }
     if ip.dont_fragment || frame.offload.segment.is_some() {
