@@ -39,6 +39,8 @@ pub async fn run(wan: ZoneNet, resolver: &'static Resolver, seed: Seed, state: &
     let mut out = [0; PACKET];
     let mut datagram = [0; 512];
     loop {
+        // What is known by now is not news.
+        let _ = (settings_watch.try_changed(), wan_watch.try_changed());
         let servers = find_servers(resolver, state).await;
         let pause = if servers.is_empty() { RESOLVE_SOON } else { RESOLVE_AGAIN };
         let resolve_at = now() + dialtone_base::Duration::from_micros(pause.as_micros());
