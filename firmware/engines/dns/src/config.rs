@@ -30,18 +30,22 @@ pub struct Limits {
     pub names: usize,
 }
 
-impl Default for Limits {
+impl Limits {
     /// About 1 MiB: a home.
+    pub const HOME: Self = Self {
+        cache_entries: 4096,
+        cache_bytes: 640 * 1024,
+        in_flight: 128,
+        waiters: 512,
+        per_client: 64,
+        query_bytes: 1024,
+        names: 256,
+    };
+}
+
+impl Default for Limits {
     fn default() -> Self {
-        Self {
-            cache_entries: 4096,
-            cache_bytes: 640 * 1024,
-            in_flight: 128,
-            waiters: 512,
-            per_client: 64,
-            query_bytes: 1024,
-            names: 256,
-        }
+        Self::HOME
     }
 }
 

@@ -6,7 +6,9 @@ use core::net::Ipv4Addr;
 
 use heapless::Vec;
 
-use crate::message::{CLASS_IN, Counts, HEADER, Question, Records, Section, flag, kind, put_u16, rcode, u16_at};
+use crate::message::{
+    CLASS_IN, Counts, HEADER, Question, Records, Section, flag, kind, put_u16, rcode, u16_at,
+};
 use crate::name::WireName;
 
 /// Addresses taken from one answer.
