@@ -15,6 +15,8 @@ pub struct Profile {
     pub frames: PoolSize,
     /// The data plane's tables.
     pub dataplane: Limits,
+    /// The name server's tables.
+    pub dns: dialtone_dns::Limits,
     /// Devices remembered by name.
     pub devices: usize,
     /// Visitors of the page served at the same time, at most [`crate::WEB_TASKS`].
@@ -27,6 +29,7 @@ impl Profile {
         name: "home",
         frames: PoolSize { ordinary: 8192, super_frames: 256 },
         dataplane: Limits::HOME,
+        dns: dialtone_dns::Limits::HOME,
         devices: 256,
         web_visitors: 6,
     };

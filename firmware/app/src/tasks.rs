@@ -3,11 +3,16 @@
 //! Embassy's tasks cannot be generic and live in statics: each is three lines here around a service's `run`. A process
 //! therefore holds one router.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use dialtone_services::dataplane::DataplaneService;
-use dialtone_services::stack::{StackRunner, zone_stack};
+use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal};
+use dialtone_services::dns::{DnsService, TCP_INSIDE, TCP_OUTSIDE};
+use dialtone_services::sntp;
+use dialtone_services::stack::{StackRunner, ZoneNet, zone_stack};
 use dialtone_services::state::RouterState;
+use dialtone_services::wan::WanService;
 
 use super::*;
 
@@ -25,6 +30,13 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let (lan, lan_runner) = zone_stack::<INSIDE_SOCKETS>(Zone::Lan, board.pool, &mut random);
     let (guest, guest_runner) = zone_stack::<INSIDE_SOCKETS>(Zone::Guest, board.pool, &mut random);
     let (wan, wan_runner) = zone_stack::<WAN_SOCKETS>(Zone::Wan, board.pool, &mut random);
+
+    let wan_port =
+        board.ports.iter().find(|port| port.info.zone == Zone::Wan).expect("a board has a WAN port");
+    let wan_service = WanService::new(wan, wan_port.link, wan_port.info.mac, random.derive_seed(), state);
+    let journal: &'static LeaseJournal = Box::leak(Box::new(LeaseJournal::new()));
+    let dhcp4 = Dhcp4Service::new(lan, guest, state, journal);
+    let dns = DnsService::leak(&[lan, guest], wan, board.profile.dns, random.derive_seed(), state);
     let dataplane = DataplaneService::new(
         board.profile.dataplane,
         board.ports,
@@ -34,16 +46,28 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
         random.derive_seed(),
         state,
     );
+
     for runner in [lan_runner, guest_runner, wan_runner] {
         spawner.spawn(stack_task(runner).expect("one task per zone"));
     }
     spawner.spawn(dataplane_task(dataplane).expect("one router per process"));
+    spawner.spawn(wan_task(wan_service).expect("one router per process"));
+    spawner.spawn(dhcp4_task(dhcp4).expect("one router per process"));
+    spawner.spawn(dns_task(dns).expect("one router per process"));
+    for index in 0..TCP_INSIDE {
+        // Most connections belong to the home; the last one is kept for guests.
+        let net = if index + 1 == TCP_INSIDE { guest } else { lan };
+        spawner.spawn(dns_tcp_task(dns, index, net).expect("TCP_INSIDE tasks"));
+    }
+    for index in 0..TCP_OUTSIDE {
+        spawner.spawn(dns_exchange_task(dns, index).expect("TCP_OUTSIDE tasks"));
+    }
+    spawner.spawn(sntp_task(wan, dns, random.derive_seed(), state).expect("one router per process"));
     for _ in 0..board.profile.web_visitors.min(WEB_TASKS) {
         spawner.spawn(web_task(lan, state).expect("WEB_TASKS tasks"));
     }
-    let settings = dialtone_settings::tree::Settings::default();
-    lan.set_address(Some(settings.lan.address), None);
-    state.settings.sender().send(Arc::new(settings));
+    journal.restore(core::iter::empty());
+    state.settings.sender().send(Arc::new(dialtone_settings::tree::Settings::default()));
     state.note(Event::Started);
     state
 }
@@ -58,7 +82,37 @@ async fn dataplane_task(service: DataplaneService) -> ! {
     service.run().await
 }
 
+#[embassy_executor::task]
+async fn wan_task(service: WanService) -> ! {
+    service.run().await
+}
+
+#[embassy_executor::task]
+async fn dhcp4_task(service: Dhcp4Service) -> ! {
+    service.run().await
+}
+
+#[embassy_executor::task]
+async fn dns_task(service: &'static DnsService) -> ! {
+    service.run().await
+}
+
+#[embassy_executor::task(pool_size = TCP_INSIDE)]
+async fn dns_tcp_task(service: &'static DnsService, index: usize, net: ZoneNet) -> ! {
+    service.serve_tcp(index, net).await
+}
+
+#[embassy_executor::task(pool_size = TCP_OUTSIDE)]
+async fn dns_exchange_task(service: &'static DnsService, index: usize) -> ! {
+    service.ask_tcp(index).await
+}
+
+#[embassy_executor::task]
+async fn sntp_task(wan: ZoneNet, dns: &'static DnsService, seed: Seed, state: &'static RouterState) -> ! {
+    sntp::run(wan, dns.resolver(), seed, state).await
+}
+
 #[embassy_executor::task(pool_size = WEB_TASKS)]
-async fn web_task(net: dialtone_services::stack::ZoneNet, state: &'static RouterState) -> ! {
+async fn web_task(net: ZoneNet, state: &'static RouterState) -> ! {
     dialtone_web_api::serve(net, 80, state).await
 }

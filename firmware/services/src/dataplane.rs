@@ -119,6 +119,8 @@ impl DataplaneService {
     fn configure(&mut self, settings: &Settings, wan: &WanStatus) {
         let config = dataplane_config(settings, wan);
         self.dataplane.configure(now(), &config);
+        self.zones[Zone::Lan.index()].set_address(config.lan, None);
+        self.zones[Zone::Guest.index()].set_address(config.guest, None);
     }
 
     /// Takes one batch from every source; whether there was anything.
