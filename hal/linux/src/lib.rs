@@ -4,6 +4,7 @@
 //! tasks and sleeps in epoll; [`port`] moves frames. The only crate that defines `__pender` and a time driver, so every host program (the
 //! command, the demo, scenario tests) links it. `std` is welcome here, and so is `unsafe` with its `SAFETY:` line.
 
+mod bpf;
 pub mod clock;
 pub mod console;
 pub mod custody;

@@ -1,7 +1,8 @@
 //! Ports on Linux: one loop for all, and a backend for each way to reach an interface.
 //!
 //! [`run`] is the driver's side of `hal/api/port.rs`: it moves frames in batches between a [`Backend`] and the two queues,
-//! and sleeps when neither has any. Backends: [`packet`] (AF_PACKET with a mapped ring), [`tap`].
+//! and sleeps when neither has any. Backends: [`packet`] (AF_PACKET with a mapped ring),
+//! [`xdp`] (AF_XDP), [`tap`].
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -18,8 +19,10 @@ use heapless::Deque;
 use crate::executor::Reactor;
 
 pub mod choose;
+mod cut;
 pub mod packet;
 pub mod tap;
+pub mod xdp;
 
 /// Frames moved at once.
 pub const BATCH: usize = 64;

@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Where the console listens, for `dialtone settings`.
     #[arg(long, value_name = "PATH", default_value = "/run/dialtone/console.sock")]
     socket: PathBuf,
-    /// How to reach the interfaces: auto, packet, or tap (devices of these names are made).
+    /// How to reach the interfaces: auto, xdp, packet, or tap (devices of these names are made).
     #[arg(long, value_name = "DRIVER", default_value_t)]
     driver: Driver,
     /// The user to continue as when started as root.

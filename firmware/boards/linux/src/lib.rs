@@ -138,6 +138,7 @@ async fn port_task(
     };
     let frames = async {
         let error = match opened.backend {
+            Chosen::Xdp(backend) => run(backend, &reactor, &driver, pool, &drops).await,
             Chosen::Packet(backend) => run(backend, &reactor, &driver, pool, &drops).await,
             Chosen::Tap(backend) => run(backend, &reactor, &driver, pool, &drops).await,
         };

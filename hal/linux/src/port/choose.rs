@@ -10,6 +10,7 @@ use dialtone_hal_api::port::PortInfo;
 
 use super::packet::PacketPort;
 use super::tap::TapPort;
+use super::xdp::XdpPort;
 use crate::custody::Custody;
 use crate::interface::Interface;
 
@@ -19,6 +20,8 @@ pub enum Driver {
     /// The best that works, per interface.
     #[default]
     Auto,
+    /// AF_XDP.
+    Xdp,
     /// AF_PACKET.
     Packet,
     /// TAP devices, made by us.
@@ -34,11 +37,13 @@ pub struct Opened {
     /// The way that was taken.
     pub backend: Chosen,
     /// Why, for people.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// The backend that was chosen.
 pub enum Chosen {
+    /// AF_XDP.
+    Xdp(XdpPort),
     /// AF_PACKET.
     Packet(PacketPort),
     /// TAP.
@@ -61,16 +66,20 @@ pub fn open(driver: Driver, name: &str, zone: Zone, custody: &mut Custody) -> io
             info: info(own_address(name), interface.mtu),
             interface: None,
             backend: Chosen::Tap(backend),
-            why: "as asked",
+            why: "as asked".into(),
         });
     }
     let interface = Interface::find(name)?;
-    let backend = PacketPort::open(&interface).map_err(explain)?;
-    custody.take(&interface).map_err(explain)?;
-    let why = match driver {
-        Driver::Auto => "carries super-frames and partial checksums",
-        _ => "as asked",
+    let (backend, why) = match driver {
+        Driver::Xdp => {
+            let port = XdpPort::open(&interface).map_err(explain)?;
+            let path = if port.is_native() { "in its driver" } else { "in the kernel's generic path" };
+            (Chosen::Xdp(port), format!("as asked, {path}"))
+        }
+        Driver::Packet => (Chosen::Packet(PacketPort::open(&interface).map_err(explain)?), "as asked".to_owned()),
+        _ => best(&interface).map_err(explain)?,
     };
+    custody.take(&interface).map_err(explain)?;
     Ok(Opened {
         info: info(interface.mac, interface.mtu),
         interface: Some(interface),
@@ -79,10 +88,25 @@ pub fn open(driver: Driver, name: &str, zone: Zone, custody: &mut Custody) -> io
     })
 }
 
+/// AF_XDP where the driver itself does it and checksums are whole, else AF_PACKET.
+fn best(interface: &Interface) -> io::Result<(Chosen, String)> {
+    let reason = if interface.driver == "veth" {
+        "a veth peer leaves checksums to others and sends super-frames, which AF_XDP loses".to_owned()
+    } else {
+        match XdpPort::open(interface) {
+            Ok(port) if port.is_native() => return Ok((Chosen::Xdp(port), "its driver does XDP".into())),
+            Ok(_) => "its driver does no XDP".to_owned(),
+            Err(error) => format!("no AF_XDP there: {error}"),
+        }
+    };
+    Ok((Chosen::Packet(PacketPort::open(interface)?), reason))
+}
+
 impl Chosen {
     /// For people.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Xdp(_) => "AF_XDP",
             Self::Packet(_) => "AF_PACKET",
             Self::Tap(_) => "TAP",
         }
@@ -95,9 +119,10 @@ impl FromStr for Driver {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
+            "xdp" => Ok(Self::Xdp),
             "packet" => Ok(Self::Packet),
             "tap" => Ok(Self::Tap),
-            _ => Err("one of: auto, packet, tap".into()),
+            _ => Err("one of: auto, xdp, packet, tap".into()),
         }
     }
 }
@@ -106,6 +131,7 @@ impl fmt::Display for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Auto => "auto",
+            Self::Xdp => "xdp",
             Self::Packet => "packet",
             Self::Tap => "tap",
         })
@@ -118,7 +144,7 @@ fn explain(name: &str, error: io::Error) -> io::Error {
             let program = std::env::current_exe().unwrap_or_else(|_| "dialtone".into());
             format!(
                 "no right to open {name}: run as root, or give the program the rights it needs:\n  \
-                 sudo setcap cap_net_admin,cap_net_raw+ep {}",
+                 sudo setcap cap_net_admin,cap_net_raw,cap_bpf+ep {}",
                 program.display()
             )
         }
