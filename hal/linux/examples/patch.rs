@@ -1,54 +1,38 @@
 //! A patch cable in user space: joins two interfaces, to measure what a port costs by itself.
 //!
-//! `patch packet IF IF` or `patch tap IF IF`; ends with Ctrl-C. Gives the interfaces back.
+//! `patch DRIVER IF IF`; ends with Ctrl-C.
 
 use std::error::Error;
 
 use dialtone_base::frame::PoolSize;
-use dialtone_base::text::Text;
 use dialtone_base::{FramePool, Zone};
-use dialtone_hal_api::port::{PortHandle, PortInfo, port};
+use dialtone_hal_api::port::{PortHandle, port};
 use dialtone_hal_linux::custody::Custody;
 use dialtone_hal_linux::executor::Host;
-use dialtone_hal_linux::interface::Interface;
-use dialtone_hal_linux::port::packet::PacketPort;
-use dialtone_hal_linux::port::tap::TapPort;
+use dialtone_hal_linux::port::choose::{self, Chosen};
 use dialtone_hal_linux::port::{Batch, Drops, report_end, run};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [driver, first, second] = &words[..] else { return Err("patch packet|tap IF IF".into()) };
+    let [driver, first, second] = &words[..] else { return Err("patch DRIVER IF IF".into()) };
     let pool = FramePool::leak(PoolSize { ordinary: 4096, super_frames: 512 });
     let host = Host::new()?;
     let mut custody = Custody::default();
     let mut handles = Vec::new();
     for name in [first, second] {
-        let info = PortInfo {
-            name: Text::from(name.as_str()),
-            zone: Zone::Lan,
-            mac: dialtone_base::MacAddress::ZERO,
-            mtu: 1500,
-            segmentation: true,
-        };
-        let (handle, driver_end) = port(info);
+        let opened = choose::open(driver.parse()?, name, Zone::Lan, &mut custody)?;
+        println!("{name} through {}: {}", opened.backend.name(), opened.why);
+        let (handle, driver_end) = port(opened.info);
         handles.push(handle);
-        let reactor = host.reactor();
-        let drops = Drops::default();
-        let label = name.clone();
-        if driver == "tap" {
-            let backend = TapPort::open(name)?;
-            Interface::find(name)?.set_up(true)?;
-            host.spawn(async move {
-                report_end(&label, &run(backend, &reactor, &driver_end, pool, &drops).await)
-            });
-        } else {
-            let interface = Interface::find(name)?;
-            custody.take(&interface)?;
-            let backend = PacketPort::open(&interface)?;
-            host.spawn(async move {
-                report_end(&label, &run(backend, &reactor, &driver_end, pool, &drops).await)
-            });
-        }
+        let (reactor, drops, label) = (host.reactor(), Drops::default(), name.clone());
+        host.spawn(async move {
+            let error = match opened.backend {
+                Chosen::Xdp(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
+                Chosen::Packet(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
+                Chosen::Tap(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
+            };
+            report_end(&label, &error);
+        });
     }
     for (from, to) in [(0, 1), (1, 0)] {
         host.spawn(join(handles[from].clone(), handles[to].clone()));

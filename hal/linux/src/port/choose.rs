@@ -41,6 +41,7 @@ pub struct Opened {
 }
 
 /// The backend that was chosen.
+#[expect(clippy::large_enum_variant, reason = "one per port, moved once")]
 pub enum Chosen {
     /// AF_XDP.
     Xdp(XdpPort),
@@ -70,22 +71,20 @@ pub fn open(driver: Driver, name: &str, zone: Zone, custody: &mut Custody) -> io
         });
     }
     let interface = Interface::find(name)?;
+    // First, because it also brings the interface up, which AF_XDP wants.
+    custody.take(&interface).map_err(explain)?;
     let (backend, why) = match driver {
         Driver::Xdp => {
             let port = XdpPort::open(&interface).map_err(explain)?;
             let path = if port.is_native() { "in its driver" } else { "in the kernel's generic path" };
             (Chosen::Xdp(port), format!("as asked, {path}"))
         }
-        Driver::Packet => (Chosen::Packet(PacketPort::open(&interface).map_err(explain)?), "as asked".to_owned()),
+        Driver::Packet => {
+            (Chosen::Packet(PacketPort::open(&interface).map_err(explain)?), "as asked".to_owned())
+        }
         _ => best(&interface).map_err(explain)?,
     };
-    custody.take(&interface).map_err(explain)?;
-    Ok(Opened {
-        info: info(interface.mac, interface.mtu),
-        interface: Some(interface),
-        backend: Chosen::Packet(backend),
-        why,
-    })
+    Ok(Opened { info: info(interface.mac, interface.mtu), interface: Some(interface), backend, why })
 }
 
 /// AF_XDP where the driver itself does it and checksums are whole, else AF_PACKET.
