@@ -42,6 +42,7 @@ mod tests;
 pub mod trace;
 pub mod verdict;
 
+use core::hint::black_box;
 use core::net::Ipv4Addr;
 
 use dialtone_base::counter::Counters;
@@ -335,22 +336,26 @@ impl Dataplane {
         from: Ingress,
         work: &mut impl Iterator<Item = (&'a mut Frame, &'a mut Verdict)>,
     ) -> usize {
-        const FEW: usize = 8;
+        const FEW: usize = 16;
         let mut few: heapless::Vec<_, FEW> = heapless::Vec::new();
-        let mut records = [0; FEW];
-        for (frame, verdict) in work.take(FEW) {
+        let mut hashes = [0; FEW];
+        for ((frame, verdict), place) in work.take(FEW).zip(&mut hashes) {
             self.count_received(from, frame.len());
             let prepared: Option<Prepared> = pipeline::prepare(self, from, frame);
+            *place = prepared.as_ref().map_or(0, |prepared| prepared.hash);
             // There is room: `take` saw to it.
             let _ = few.push((prepared, frame, verdict));
         }
-        for ((prepared, ..), record) in few.iter().zip(&mut records) {
-            if let Some(Prepared { hash, .. }) = prepared {
-                *record = self.flows.touch_index(*hash);
+        // Tight loops, so that as many reads as possible are under way at once.
+        let touched = hashes.iter().fold(0, |sum, hash| sum ^ self.flows.touch_index(*hash));
+        let likely = hashes.map(|hash| self.flows.likely(hash));
+        let touched = likely.iter().fold(touched, |sum, record| sum ^ self.flows.touch_record(*record));
+        black_box(touched);
+        for ((prepared, ..), likely) in few.iter_mut().zip(likely) {
+            if let Some(prepared) = prepared {
+                prepared.likely = likely;
             }
         }
-        let touched = records.iter().fold(0, |sum, record| sum ^ self.flows.touch_record(*record));
-        core::hint::black_box(touched);
         let count = few.len();
         for (prepared, frame, verdict) in few {
             *verdict = pipeline::run(self, now, from, prepared.as_ref(), frame);

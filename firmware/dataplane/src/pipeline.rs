@@ -8,6 +8,7 @@ use dialtone_base::{Frame, Instant};
 use dialtone_wire::{EtherType, Headers, Ipv4Summary, Plain};
 
 use crate::conntrack::key::{Key, Realm};
+use crate::conntrack::list::NONE;
 use crate::conntrack::{EGRESS_PUNT, Tick, tick};
 use crate::firewall::sanity;
 use crate::nat::fastpath;
@@ -35,6 +36,8 @@ pub(crate) struct Prepared {
     pub(crate) plain: Plain,
     pub(crate) key: Key,
     pub(crate) hash: u64,
+    /// The record it is probably about, or `NONE`.
+    pub(crate) likely: u32,
     pub(crate) ingress: u8,
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn prepare(plane: &Dataplane, from: Ingress, frame: &Frame) -> Option
         return None;
     }
     let key = Key::of_plain(realm, &plain);
-    Some(Prepared { plain, key, hash: plane.flows.hash(&key), ingress })
+    Some(Prepared { plain, key, hash: plane.flows.hash(&key), likely: NONE, ingress })
 }
 
 /// Takes one frame through every stage it needs.

@@ -43,14 +43,18 @@ impl Index {
         hash as usize & (self.buckets.len() - 1)
     }
 
-    /// Reads the bucket so that it is in the cache when [`Self::find`] needs it; the likely record's number.
+    /// Reads the bucket so that it is in the cache when it is needed. The result only keeps the read from being left out.
     #[inline(always)]
     pub(crate) fn touch(&self, hash: u64) -> u32 {
-        let tag = self.tag(hash);
-        let Some(bucket) = self.buckets.get(self.home(hash)) else { return 0 };
-        let matches = self.matches(bucket, tag);
-        let at = matches.trailing_zeros() as usize;
-        bucket.slots.get(at).map_or(0, |slot| slot & self.number_mask())
+        self.buckets.get(self.home(hash)).map_or(0, |bucket| bucket.passed)
+    }
+
+    /// The first number whose tag matches in the home bucket: nearly always the right one.
+    #[inline(always)]
+    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
+        let bucket = self.buckets.get(self.home(hash))?;
+        let matches = self.matches(bucket, self.tag(hash));
+        bucket.slots.get(matches.trailing_zeros() as usize).map(|slot| slot & self.number_mask())
     }
 
     #[inline(always)]

@@ -313,16 +313,31 @@ impl FlowTable {
         self.hash.of(key)
     }
 
-    /// First touch of a batch: brings the bucket into the cache; the likely record.
+    /// First touch of a batch: brings the bucket into the cache. The result only keeps the read from being left out.
     #[inline(always)]
     pub(crate) fn touch_index(&self, hash: u64) -> u32 {
         self.index.touch(hash)
     }
 
-    /// Second touch: brings the record into the cache. The result only keeps the read from being left out.
+    /// The record that a hash most likely stands for, or [`NONE`].
+    #[inline(always)]
+    pub(crate) fn likely(&self, hash: u64) -> u32 {
+        self.index.likely(hash).unwrap_or(NONE)
+    }
+
+    /// Second touch: brings the record into the cache.
     #[inline(always)]
     pub(crate) fn touch_record(&self, number: u32) -> u32 {
         self.records.get(number as usize).map_or(0, |record| record.epoch)
+    }
+
+    /// The record of a key; `likely` is looked at first, [`NONE`] for no guess.
+    #[inline(always)]
+    pub(crate) fn find_near(&self, likely: u32, hash: u64, key: &Key) -> Option<u32> {
+        match self.records.get(likely as usize) {
+            Some(record) if record.key == *key => Some(likely),
+            _ => self.find(hash, key),
+        }
     }
 
     /// The record of a key.

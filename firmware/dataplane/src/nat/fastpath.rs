@@ -29,8 +29,8 @@ pub(crate) fn forward(
     prepared: &Prepared,
     frame: &mut Frame,
 ) -> Option<Verdict> {
-    let Prepared { plain, key, hash, ingress } = prepared;
-    let number = plane.flows.find(*hash, key)?;
+    let Prepared { plain, key, hash, likely, ingress } = prepared;
+    let number = plane.flows.find_near(*likely, *hash, key)?;
     let record = plane.flows.record_mut(number)?;
     if record.flags & flag::FAST == 0 || record.epoch != plane.epoch || record.ingress != *ingress {
         return None;
