@@ -112,6 +112,11 @@ pub enum Event {
         /// On trial: goes back by itself unless confirmed.
         trial: bool,
     },
+    /// Flash did not give or take what it should; the reason is for people.
+    FlashTrouble {
+        /// In a few words.
+        what: &'static str,
+    },
     /// A trial was not confirmed in time, or failed; the old tree is back.
     SettingsReverted {
         /// Revision in force again.
@@ -228,6 +233,7 @@ impl fmt::Display for Event {
                 let how = if *trial { "on trial, confirm within 90 s" } else { "in force" };
                 write!(f, "settings revision {revision} {how}")
             }
+            Self::FlashTrouble { what } => write!(f, "flash: {what}"),
             Self::SettingsReverted { revision } => {
                 write!(f, "settings went back to revision {revision}: the change was not confirmed")
             }

@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod dataplane;
 pub mod dhcp4;
 pub mod dns;
+pub mod settings;
 pub mod sntp;
 pub mod stack;
 pub mod state;

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
+use embassy_sync::mutex::Mutex;
 use embedded_storage_async::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
@@ -112,6 +113,50 @@ impl FlashHandle {
         let _ = self.channel.answers.try_receive();
         self.channel.requests.send(request).await;
         self.channel.answers.receive().await
+    }
+}
+
+/// The app's end for several users in one task or many: each operation takes its turn. They must not use the same range.
+#[derive(Clone)]
+pub struct SharedFlash {
+    handle: &'static Mutex<CriticalSectionRawMutex, FlashHandle>,
+    capacity: usize,
+}
+
+impl FlashHandle {
+    /// For several users, for the lifetime of the program.
+    pub fn share(self) -> SharedFlash {
+        let capacity = self.capacity;
+        SharedFlash { handle: Box::leak(Box::new(Mutex::new(self))), capacity }
+    }
+}
+
+impl ErrorType for SharedFlash {
+    type Error = FlashError;
+}
+
+impl ReadNorFlash for SharedFlash {
+    const READ_SIZE: usize = 1;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
+        self.handle.lock().await.read(offset, bytes).await
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+}
+
+impl NorFlash for SharedFlash {
+    const WRITE_SIZE: usize = WRITE_SIZE;
+    const ERASE_SIZE: usize = ERASE_SIZE;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        self.handle.lock().await.erase(from, to).await
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        self.handle.lock().await.write(offset, bytes).await
     }
 }
 

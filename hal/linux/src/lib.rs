@@ -9,6 +9,7 @@ pub mod clock;
 pub mod console;
 pub mod custody;
 pub mod executor;
+pub mod flash;
 pub mod interface;
 pub mod netlink;
 pub mod port;

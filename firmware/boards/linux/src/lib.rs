@@ -13,14 +13,11 @@ use dialtone_hal_api::port::{PortDriver, port};
 use dialtone_hal_linux::console::ConsoleSocket;
 use dialtone_hal_linux::custody::Custody;
 use dialtone_hal_linux::executor::{Host, Reactor};
+use dialtone_hal_linux::flash::{FLASH_SIZE, FileFlash};
 use dialtone_hal_linux::netlink::watch_link;
 use dialtone_hal_linux::port::choose::{self, Chosen, Driver, Opened};
 use dialtone_hal_linux::port::{Drops, report_end, run};
 use dialtone_services::state::RouterState;
-
-use crate::flash::FileFlash;
-
-mod flash;
 
 /// What the machine gives to the router.
 #[derive(Clone, Debug)]
@@ -99,8 +96,8 @@ impl Machine {
                 host.spawn(port_task(opened, host.reactor(), driver, pool, counters.clone()));
             }
         }
-        let (flash, flash_driver) = dialtone_hal_api::flash::flash(FLASH_SIZE);
         let file = self.flash;
+        let (flash, flash_driver) = dialtone_hal_api::flash::flash(file.capacity());
         host.spawn(async move { file.run(flash_driver).await });
         let (console_handle, console_driver) = console();
         let (socket, reactor) = (self.console, host.reactor());
@@ -158,6 +155,3 @@ fn seed() -> io::Result<Seed> {
 fn about(error: io::Error, what: String) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
-
-/// Bytes of the flash file: settings, leases and room for wear.
-const FLASH_SIZE: usize = 1 << 20;

@@ -38,7 +38,7 @@ use section::Section;
 /// Where the settings live in a flash of 1 MiB.
 pub const SETTINGS_RANGE: Range<u32> = 0..0x2_0000;
 /// Where the leases live in a flash of 1 MiB.
-pub const LEASES_RANGE: Range<u32> = 0x2_0000..0x3_0000;
+pub const LEASES_RANGE: Range<u32> = 0x2_0000..0x6_0000;
 
 /// The settings in their range of flash.
 pub struct SettingsStore<F: NorFlash> {
