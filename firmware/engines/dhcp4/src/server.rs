@@ -204,7 +204,7 @@ pub struct LeaseRecord {
     pub client: ClientKey,
     /// Host name as the client gave it (option 81 before 12), cleaned; may be empty.
     pub name: Text<63>,
-    /// Seconds to go when this record was made; 0 for a lease that has ended.
+    /// Seconds to go; 0 for a lease that has ended.
     pub remaining: u32,
 }
 
@@ -273,10 +273,13 @@ impl Server {
         self.pool.bound().map(move |slot| slot.record(zone, now))
     }
 
-    /// What flash should remember about an address: its lease, or who had it last; `None` when nobody did.
+    /// What flash should remember about an address: its lease, or who had it last; `None` when nobody did. A running
+    /// lease is recorded with its whole time, for renewals are not written: the record must cover the latest.
     pub fn record(&self, now: Instant, address: Ipv4Addr) -> Option<LeaseRecord> {
         let slot = self.pool.by_address(address).and_then(|index| self.pool.slot(index))?;
-        slot.is_known().then(|| slot.record(self.config.zone, now))
+        let record = slot.is_known().then(|| slot.record(self.config.zone, now))?;
+        let remaining = if slot.state == State::Bound { slot.granted_seconds() } else { 0 };
+        Some(LeaseRecord { remaining, ..record })
     }
 
     /// Every rejection with its count.

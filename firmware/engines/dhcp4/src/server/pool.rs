@@ -90,6 +90,10 @@ impl Slot {
         }
     }
 
+    pub fn granted_seconds(&self) -> u32 {
+        u32::try_from(self.granted.as_secs()).unwrap_or(u32::MAX)
+    }
+
     pub fn record(&self, zone: Zone, now: Instant) -> LeaseRecord {
         let left = if self.state == State::Bound { self.until - now } else { Duration::ZERO };
         LeaseRecord {
@@ -345,11 +349,19 @@ impl Pool {
     /// A lease from flash: running when seconds remain, else only remembered.
     pub fn restore(&mut self, now: Instant, record: &LeaseRecord, remaining: u32) -> bool {
         let fingerprint = record.client.fingerprint();
-        let known = self.of_client(fingerprint, &record.client).is_some();
+        let known = self.of_client(fingerprint, &record.client);
+        match known {
+            // Flash may still remember where a client was before; a running lease is what counts.
+            Some(_) if remaining == 0 => return false,
+            Some(other) if !self.is_bound(other) => self.forget(now, other),
+            // Two running leases, when power was cut between a move's two writes: neither address may go to
+            // somebody else until the client has said which one it uses.
+            Some(_) | None => {}
+        }
         let Some(slot) = self.by_address(record.address).and_then(|index| self.slots.get_mut(index)) else {
             return false;
         };
-        if known || slot.state != State::Free || slot.kept_for.is_some_and(|mac| mac != record.mac) {
+        if slot.state != State::Free || slot.kept_for.is_some_and(|mac| mac != record.mac) {
             return false;
         }
         slot.fingerprint = fingerprint;
