@@ -44,7 +44,7 @@ const INSIDE_BYTES: usize = 64 * 1024;
 const BATCH: usize = 64;
 /// Ports questions leave from.
 const FIRST_PORT: u16 = 16_384;
-/// How often leases are looked at for names.
+/// How often leases are looked at for names, and counters published.
 const NAMES_EVERY: Duration = Duration::from_secs(1);
 /// The address the router's own look-ups seem to come from.
 const OURSELVES: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
@@ -76,7 +76,7 @@ struct Core {
     datagram: Box<[u8]>,
     deadline: Option<Instant>,
     /// Questions that found no socket; told to the engine when it is drained.
-    unsent: heapless::Deque<Token, 4>,
+    unsent: heapless::Deque<Token, UDP_OUTSIDE>,
     names: Vec<LocalName>,
     names_at: Instant,
     asked_by_us: u16,
@@ -142,7 +142,7 @@ impl DnsService {
         let mut settings = self.state.watch_settings();
         let mut wan = self.state.watch_wan();
         loop {
-            self.refresh_names();
+            self.refresh();
             let deadline = self.core.borrow().wake_at();
             let mut timer = pin!(wait_until(Some(deadline)));
             let turns = poll_fn(|context| {
@@ -178,7 +178,7 @@ impl DnsService {
         let wan = self.state.current_wan();
         let core = &mut *self.core.borrow_mut();
         let now = now();
-        let config = facts::config(&settings, &wan);
+        let config = facts::config(&settings);
         core.handle(self, now, Input::Configure(&config));
         let servers = facts::upstreams(&settings, &wan);
         core.handle(self, now, Input::Upstreams(&servers));
@@ -186,13 +186,15 @@ impl DnsService {
         core.names_at = now;
     }
 
-    fn refresh_names(&self) {
+    fn refresh(&self) {
         let core = &mut *self.core.borrow_mut();
         let now = now();
         if now < core.names_at {
             return;
         }
         core.names_at = now + NAMES_EVERY;
+        let snapshot = core.forwarder.snapshot();
+        critical_section::with(|token| self.state.dns.borrow_ref_mut(token).replace(snapshot));
         let Some(settings) = self.state.current_settings() else { return };
         let names = facts::names(self.state, &settings);
         if names != core.names {
@@ -289,7 +291,7 @@ impl Core {
             false => self.ask_by_udp(token, server, length),
         };
         if !sent {
-            // A full queue cannot be: the engine asks once per input.
+            // One that finds no room here waits for its timeout.
             let _ = self.unsent.push_back(token);
         }
     }

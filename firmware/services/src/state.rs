@@ -42,6 +42,8 @@ pub struct RouterState {
         PubSubChannel<CriticalSectionRawMutex, dataplane::Event, EVENTS_BEHIND, WATCHERS, 1>,
     /// Counters and totals, at most a second old. Written by the data plane's task.
     pub snapshot: Mutex<RefCell<dataplane::Snapshot>>,
+    /// The name server's counters and servers, at most a second old. Written by the DNS service.
+    pub dns: Mutex<RefCell<Option<dialtone_dns::Snapshot>>>,
     /// Leases of all zones. Written by the DHCP service.
     pub leases: Mutex<RefCell<Vec<LeaseView>>>,
     /// Wall-clock time, once known. Written by the SNTP service.
@@ -104,6 +106,7 @@ impl RouterState {
             commands: Channel::new(),
             dataplane_events: PubSubChannel::new(),
             snapshot: Mutex::new(RefCell::new(snapshot)),
+            dns: Mutex::new(RefCell::new(None)),
             leases: Mutex::new(RefCell::new(Vec::new())),
             clock: Mutex::new(Cell::new(None)),
             ports,

@@ -67,9 +67,8 @@ pub struct Config {
     pub router: Text<63>,
     /// The home's networks; clients from elsewhere get no local names.
     pub networks: Vec<Network, NETWORKS>,
-    /// The router's address on the WAN: public names must not lead to it either.
-    pub wan_address: Option<Ipv4Addr>,
-    /// Refuse upstream answers that lead into the home.
+    /// Refuse upstream answers that lead into the home. The WAN's address is none of those: what is reachable
+    /// there is public, and households call their own services by name (hairpin).
     pub rebind_protection: bool,
     /// Domains (with everything below) that are excepted.
     pub rebind_allowed: Vec<Text<127>, ALLOWED_DOMAINS>,
@@ -81,7 +80,6 @@ impl Default for Config {
             domain: Text::from("home.arpa"),
             router: Text::from("dialtone"),
             networks: Vec::new(),
-            wan_address: None,
             rebind_protection: true,
             rebind_allowed: Vec::new(),
         }

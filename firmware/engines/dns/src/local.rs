@@ -49,7 +49,6 @@ pub(crate) struct LocalNames {
     domain: WireName,
     router: heapless::Vec<u8, 63>,
     networks: heapless::Vec<Network, { crate::config::NETWORKS }>,
-    wan_address: Option<Ipv4Addr>,
     allowed: heapless::Vec<WireName, { crate::config::ALLOWED_DOMAINS }>,
     devices: Vec<Device>,
     limit: usize,
@@ -62,7 +61,6 @@ impl LocalNames {
             domain: WireName::default(),
             router: heapless::Vec::new(),
             networks: heapless::Vec::new(),
-            wan_address: None,
             allowed: heapless::Vec::new(),
             devices: Vec::with_capacity(limit),
             limit,
@@ -78,7 +76,6 @@ impl LocalNames {
             .unwrap_or_default();
         self.router = host_label(&config.router).unwrap_or_default();
         self.networks = config.networks.clone();
-        self.wan_address = config.wan_address;
         self.allowed = config.rebind_allowed.iter().filter_map(|name| WireName::from_text(name)).collect();
     }
 
@@ -96,10 +93,9 @@ impl LocalNames {
         names.len() - self.devices.len()
     }
 
-    /// Whether the address is one of the router's own.
+    /// Whether the address lies in one of the home's networks, private or not.
     pub fn is_own(&self, address: Ipv4Addr) -> bool {
-        self.wan_address == Some(address)
-            || self.networks.iter().any(|network| network.prefix.contains(address))
+        self.networks.iter().any(|network| network.prefix.contains(address))
     }
 
     /// Whether `name` (folded) may lead into the home.

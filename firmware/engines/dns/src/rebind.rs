@@ -1,8 +1,9 @@
 //! Public names must not lead into the home: addresses in upstream answers are looked at.
 //!
 //! DNS rebinding lets a web page talk to devices behind the router by naming them. RFC 1918, loopback, link-local,
-//! "this network", unique local IPv6, their IPv4-mapped and NAT64 forms, and the router's own addresses are refused, in
-//! A and AAAA records and in the hints of SVCB and HTTPS (RFC 9460). RFC 6598 space is not: operators use it openly.
+//! "this network", unique local IPv6, their IPv4-mapped and NAT64 forms, and the home's own networks are refused, in
+//! A and AAAA records and in the hints of SVCB and HTTPS (RFC 9460). RFC 6598 space is not (operators use it openly), nor is the router's
+//! WAN address: what answers there is public, and households call their own services by name.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 

@@ -11,11 +11,10 @@ use super::PORT;
 use crate::state::{RouterState, WanStatus};
 
 /// The home's domain, networks, and what may lead into them.
-pub(super) fn config(settings: &Settings, wan: &WanStatus) -> Config {
+pub(super) fn config(settings: &Settings) -> Config {
     let mut config = Config {
         domain: settings.lan.domain.clone(),
         router: settings.system.hostname.clone(),
-        wan_address: wan.address.map(|prefix| prefix.address()),
         rebind_protection: settings.dns.rebind_protection,
         rebind_allowed: settings.dns.rebind_allow.iter().cloned().collect(),
         ..Config::default()
@@ -35,7 +34,10 @@ pub(super) fn upstreams(settings: &Settings, wan: &WanStatus) -> heapless::Vec<S
     }
     let chosen = settings.dns.upstreams.as_slice();
     let servers = if chosen.is_empty() { wan.dns.as_slice() } else { chosen };
-    servers.iter().take(UPSTREAMS).map(|address| SocketAddrV4::new(*address, PORT)).collect()
+    // Asking ourselves would go round and round.
+    let own = [settings.lan.address.address(), settings.guest.address.address()];
+    let others = servers.iter().filter(|server| !own.contains(server));
+    others.take(UPSTREAMS).map(|address| SocketAddrV4::new(*address, PORT)).collect()
 }
 
 /// Names of devices: first those the household gave, then those the devices gave with their leases.

@@ -156,10 +156,10 @@ fn public_names_that_lead_into_the_home_give_no_data() {
     cases.push((65, hint(4, &[192, 168, 1, 1]), "ipv4hint"));
     cases.push((64, hint(6, &v6("fe80::1")), "ipv6hint"));
     for (kind, data, what) in cases {
-        let mut home = Home::with(
-            Limits::default(),
-            Config { wan_address: Some(Ipv4Addr::new(203, 0, 113, 7)), ..config() },
-        );
+        let mut config = config();
+        let odd = Network { zone: Zone::Guest, prefix: "203.0.113.1/24".parse().unwrap() };
+        config.networks.push(odd).unwrap();
+        let mut home = Home::with(Limits::default(), config);
         home.ask("attack.example.com", kind).unwrap();
         let good = if kind == 1 { a([8, 8, 8, 8], 60) } else { Record(0, "", 16, 60, std::vec![1, 65]) };
         let said = home.upstream_says(0, &[good, Record(0, "", kind, 60, data)]);
