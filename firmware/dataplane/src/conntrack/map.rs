@@ -49,6 +49,12 @@ impl WordMap {
         }
     }
 
+    /// Reads a key's first place so that it is in the cache when it is needed; the result only keeps the read alive.
+    #[inline]
+    pub(crate) fn touch(&self, key: u64) -> u32 {
+        self.entries.get(self.home(key)).map_or(0, |entry| entry.value)
+    }
+
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Option<u32> {
         self.position(key).and_then(|at| self.entries.get(at)).map(|entry| entry.value)

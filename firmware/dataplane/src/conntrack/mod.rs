@@ -331,6 +331,14 @@ impl FlowTable {
         self.records.get(number as usize).map_or(0, |record| record.epoch)
     }
 
+    /// Brings the place of the next flow into the cache.
+    #[inline]
+    pub(crate) fn touch_next(&self) -> u32 {
+        let next = self.free_count.checked_sub(1).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
+        let slot = self.flows.get(next as usize).map_or(0, |flow| flow.slot);
+        slot ^ self.touch_record(next * 2) ^ self.touch_record(next * 2 + 1)
+    }
+
     /// The record of a key; `likely` is looked at first, [`NONE`] for no guess.
     #[inline(always)]
     pub(crate) fn find_near(&self, likely: u32, hash: u64, key: &Key) -> Option<u32> {

@@ -100,6 +100,18 @@ impl Mappings {
         self.by_inside.find(inside_key(realm, space, inside))
     }
 
+    /// Reads, all at once, the places that [`Self::of_inside`], [`Self::create`] and [`Self::attach`] will look at for a new
+    /// flow whose inside port can be kept.
+    #[inline]
+    pub(crate) fn touch(&self, realm: Realm, space: Space, inside: (Ipv4Addr, u16), remote: Ipv4Addr) -> u32 {
+        let next = self.free_count.checked_sub(1).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
+        let external =
+            self.by_external.get(space as usize).and_then(|ports| ports.get(usize::from(inside.1)));
+        self.by_inside.touch(inside_key(realm, space, inside))
+            ^ self.permissions.touch(permission_key(next, remote))
+            ^ external.copied().unwrap_or(0)
+    }
+
     /// The mapping of an external port.
     pub(crate) fn of_external(&self, space: Space, port: u16) -> Option<u32> {
         let number = *self.by_external.get(space as usize)?.get(port as usize)?;
