@@ -11,11 +11,11 @@ fn every_probe_is_met_with_silence() {
     home.router.sysctl("net/ipv4/ip_forward", "1");
     let address = home.wan_address();
     let scans = [
-        format!("nmap -n -sn -PE -PS443 -PA80 {address}"),
-        format!("nmap -n -Pn -sS -T4 --max-retries 0 --min-rate 4000 -p1-20000 {address}"),
-        format!("nmap -n -Pn -sA -T4 --max-retries 0 --min-rate 4000 -p1-1000 {address}"),
+        format!("nmap -n -sn --disable-arp-ping -PE -PS443 -PA80 {address}"),
+        format!("nmap -n -Pn --disable-arp-ping -sS -T4 --max-retries 0 --min-rate 4000 -p1-20000 {address}"),
+        format!("nmap -n -Pn --disable-arp-ping -sA -T4 --max-retries 0 --min-rate 4000 -p1-1000 {address}"),
         format!(
-            "nmap -n -Pn -sU -T4 --max-retries 0 --min-rate 1000 -p53,67,68,80,123,161,500,1900,5353,5351 {address}"
+            "nmap -n -Pn --disable-arp-ping -sU -T4 --max-retries 0 --min-rate 1000 -p53,67,68,80,123,161,500,1900,5353,5351 {address}"
         ),
     ];
     for scan in scans {
@@ -50,6 +50,9 @@ fn the_kernel_beside_the_router_neither_answers_nor_forwards() {
     let client = home.address_of(&home.client, "c0");
     home.operator.ip(&format!("route add 192.168.77.0/24 via {address}"));
     assert!(!home.operator.shell(&format!("ping -c 2 -W 1 {client}"), 6).ok);
-    let seen = home.operator.shell(&format!("nmap -n -Pn -sS --max-retries 0 -p1-100 {client}"), 30).text;
+    let seen = home
+        .operator
+        .shell(&format!("nmap -n -Pn --disable-arp-ping -sS --max-retries 0 -p1-100 {client}"), 30)
+        .text;
     assert!(!seen.contains("closed") && !seen.contains("/tcp open"), "{seen}");
 }

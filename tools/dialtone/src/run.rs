@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dialtone_base::Zone;
@@ -17,6 +17,8 @@ use dialtone_hal_linux::executor::Host;
 use dialtone_hal_linux::port::choose::Driver;
 use dialtone_hal_linux::privileges;
 use dialtone_hal_linux::signals::Signals;
+use dialtone_settings::json;
+use dialtone_settings::tree::Settings;
 use embassy_time::Timer;
 
 /// What `dialtone run` is told.
@@ -31,7 +33,8 @@ pub struct Arguments {
     /// Interfaces for visitors.
     #[arg(long, value_name = "IF", value_delimiter = ',')]
     guest: Vec<String>,
-    /// Settings to come into force at start, as `dialtone settings export` writes them.
+    /// Settings to come into force at this start, instead of those in flash, as `dialtone settings export` writes
+    /// them.
     #[arg(long, value_name = "FILE.json")]
     config: Option<PathBuf>,
     /// The file that stands for the flash chip: settings and leases live in it.
@@ -54,14 +57,17 @@ pub struct Arguments {
 /// Runs the router until it is told to end.
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let options = options(arguments)?;
-    let config = arguments.config.as_ref().map(|file| {
-        std::fs::read_to_string(file).map_err(|error| format!("settings file {}: {error}", file.display()))
-    });
-    let config = config.transpose()?;
+    let settings = arguments.config.as_deref().map(read_settings).transpose()?;
     // Blocked before there is a second thread, so that none of them is ended by a signal.
     let signals = Signals::block()?;
     let mut custody = Custody::default();
-    let machine = match Machine::open(&options, &mut custody) {
+    let opened = Machine::open(&options, &mut custody).and_then(|mut machine| {
+        if let Some(settings) = &settings {
+            machine.import(settings)?;
+        }
+        Ok(machine)
+    });
+    let machine = match opened {
         Ok(machine) => machine,
         Err(error) => {
             custody.give_back();
@@ -71,7 +77,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let (guardian, cut_off) = custody.entrust()?;
     let result = privileges::drop_to(&arguments.user)
         .map_err(|error| format!("cannot continue as user {}: {error}", arguments.user).into())
-        .and_then(|()| serve(machine, signals, config, arguments.flows));
+        .and_then(|()| serve(machine, signals, arguments.flows));
     // First the addresses, then the kernel may hear again.
     guardian.finish();
     drop(cut_off);
@@ -89,9 +95,6 @@ fn serve(
         say(&line);
     }
     let host = Host::new()?;
-    if config.is_some() {
-        return Err("--config is not understood yet".into());
-    }
     let running = machine.start(&host)?;
     let (reactor, stopper) = (host.reactor(), host.stopper());
     host.spawn(async move {
@@ -137,6 +140,12 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         flash: arguments.flash.clone(),
         socket: arguments.socket.clone(),
     })
+}
+
+fn read_settings(file: &Path) -> Result<Box<Settings>, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("settings file {}: {error}", file.display()))?;
+    json::import(&text).map_err(|refused| format!("settings file {}:\n{refused}", file.display()))
 }
 
 fn print(event: &Event, millis: u64, flows: bool) {

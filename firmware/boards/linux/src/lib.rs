@@ -18,6 +18,9 @@ use dialtone_hal_linux::netlink::watch_link;
 use dialtone_hal_linux::port::choose::{self, Chosen, Driver, Opened};
 use dialtone_hal_linux::port::{Drops, report_end, run};
 use dialtone_services::state::RouterState;
+use dialtone_settings::storage::{SETTINGS_RANGE, SettingsStore};
+use dialtone_settings::tree::Settings;
+use embassy_futures::block_on;
 
 /// What the machine gives to the router.
 #[derive(Clone, Debug)]
@@ -64,6 +67,24 @@ impl Machine {
             .map(|(name, zone)| choose::open(options.driver, name, *zone, custody))
             .collect::<io::Result<Vec<_>>>()?;
         Ok(Self { ports, flash, console })
+    }
+
+    /// Puts `settings` into flash, as if they had been confirmed before the power went off; whether they are new there.
+    ///
+    /// # Errors
+    /// When the flash file cannot be written.
+    pub fn import(&mut self, settings: &Settings) -> io::Result<bool> {
+        let flash = &mut self.flash;
+        let written = block_on(async {
+            let mut store = SettingsStore::open(flash, SETTINGS_RANGE).await?;
+            let loaded = store.load().await?;
+            if *loaded.settings == *settings {
+                return Ok(false);
+            }
+            store.commit(loaded.revision.saturating_add(1), settings).await.map(|()| true)
+        });
+        written
+            .map_err(|error| io::Error::other(format!("the settings cannot be written to flash: {error:?}")))
     }
 
     /// One line per port: name, zone, driver and why.
