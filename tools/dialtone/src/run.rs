@@ -33,8 +33,7 @@ pub struct Arguments {
     /// Interfaces for visitors.
     #[arg(long, value_name = "IF", value_delimiter = ',')]
     guest: Vec<String>,
-    /// Settings to come into force at this start, instead of those in flash, as `dialtone settings export` writes
-    /// them.
+    /// Settings to come into force at start, as `dialtone settings export` writes them.
     #[arg(long, value_name = "FILE.json")]
     config: Option<PathBuf>,
     /// The file that stands for the flash chip: settings and leases live in it.
@@ -61,13 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     // Blocked before there is a second thread, so that none of them is ended by a signal.
     let signals = Signals::block()?;
     let mut custody = Custody::default();
-    let opened = Machine::open(&options, &mut custody).and_then(|mut machine| {
-        if let Some(settings) = &settings {
-            machine.import(settings)?;
-        }
-        Ok(machine)
-    });
-    let machine = match opened {
+    let machine = match Machine::open(&options, &mut custody) {
         Ok(machine) => machine,
         Err(error) => {
             custody.give_back();
@@ -77,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let (guardian, cut_off) = custody.entrust()?;
     let result = privileges::drop_to(&arguments.user)
         .map_err(|error| format!("cannot continue as user {}: {error}", arguments.user).into())
-        .and_then(|()| serve(machine, signals, arguments.flows));
+        .and_then(|()| serve(machine, signals, settings, arguments.flows));
     // First the addresses, then the kernel may hear again.
     guardian.finish();
     drop(cut_off);
@@ -88,14 +81,14 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 fn serve(
     machine: Machine,
     signals: Signals,
-    config: Option<String>,
+    settings: Option<Box<Settings>>,
     flows: bool,
 ) -> Result<(), Box<dyn Error>> {
     for line in machine.describe() {
         say(&line);
     }
     let host = Host::new()?;
-    let running = machine.start(&host)?;
+    let running = machine.start(&host, settings)?;
     let (reactor, stopper) = (host.reactor(), host.stopper());
     host.spawn(async move {
         let _ = signals.wait(&reactor).await;
@@ -120,6 +113,13 @@ fn serve(
     Ok(())
 }
 
+/// The settings of a file as `dialtone settings export` writes it; what is wrong with it, by line and field.
+fn read_settings(file: &Path) -> Result<Box<Settings>, String> {
+    let about = |fault: String| format!("settings file {}: {fault}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| about(error.to_string()))?;
+    json::import(&text).map_err(|refused| about(refused.to_string()))
+}
+
 fn options(arguments: &Arguments) -> Result<Options, String> {
     let zones = [
         (std::slice::from_ref(&arguments.wan), Zone::Wan),
@@ -140,12 +140,6 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         flash: arguments.flash.clone(),
         socket: arguments.socket.clone(),
     })
-}
-
-fn read_settings(file: &Path) -> Result<Box<Settings>, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("settings file {}: {error}", file.display()))?;
-    json::import(&text).map_err(|refused| format!("settings file {}:\n{refused}", file.display()))
 }
 
 fn print(event: &Event, millis: u64, flows: bool) {

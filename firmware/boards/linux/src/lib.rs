@@ -73,7 +73,7 @@ impl Machine {
     ///
     /// # Errors
     /// When the flash file cannot be written.
-    pub fn import(&mut self, settings: &Settings) -> io::Result<bool> {
+    fn import(&mut self, settings: &Settings) -> io::Result<bool> {
         let flash = &mut self.flash;
         let written = block_on(async {
             let mut store = SettingsStore::open(flash, SETTINGS_RANGE).await?;
@@ -101,11 +101,14 @@ impl Machine {
         self.ports.iter().map(line).collect()
     }
 
-    /// Starts the firmware and the drivers on `host`; they run when `host` does.
+    /// Starts the firmware and the drivers on `host`; they run when `host` does. `settings` replace what flash holds.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn start(self, host: &Host) -> io::Result<Running> {
+    pub fn start(mut self, host: &Host, settings: Option<Box<Settings>>) -> io::Result<Running> {
+        if let Some(settings) = &settings {
+            self.import(settings)?;
+        }
         let pool = FramePool::leak(Profile::HOME.frames);
         let mut handles = Vec::new();
         let mut drops = Vec::new();
