@@ -1,16 +1,20 @@
 //! What is measured, against whom, in one run.
 //!
 //! `dataplane` times the packet path on in-memory frames beside an ordinary NAT written here; `callgrind` counts its
-//! instructions; `quick` is both, shortened, for every check. Figures of others are labelled as published.
+//! instructions; `host` and `dns` measure `dialtone run` beside the kernel and dnsmasq; `quick` is all of it, shortened, for
+//! every check. Figures of others are labelled as published.
 
 mod baseline;
 mod callgrind;
 mod clock;
 mod dataplane;
 mod home;
+mod host;
 mod table;
 
 use clap::{Parser, Subcommand};
+
+use host::{Effort, Part};
 
 #[derive(Parser)]
 #[command(about)]
@@ -33,8 +37,16 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
-    /// Everything that needs no root, shortened.
+    /// `dialtone run` between namespaces beside nftables: packets, TCP, round trips. Needs root.
+    Host,
+    /// Cached answers and leases of `dialtone run` beside dnsmasq. Needs root.
+    Dns,
+    /// The kernel and dnsmasq beside themselves: how far ratios wander on this machine. Needs root.
+    Control,
+    /// Everything, shortened.
     Quick,
+    /// Everything.
+    All,
     /// What `callgrind` runs under valgrind.
     #[command(hide = true)]
     Drive(callgrind::Drive),
@@ -47,7 +59,16 @@ fn main() {
         What::Quick => {
             dataplane::run(true);
             callgrind::run(true);
+            host::run(Effort::QUICK, &[Part::Packets, Part::Services]);
         }
+        What::All => {
+            dataplane::run(false);
+            callgrind::run(false);
+            host::run(Effort::FULL, &[Part::Packets, Part::Services]);
+        }
+        What::Host => host::run(Effort::FULL, &[Part::Packets]),
+        What::Dns => host::run(Effort::FULL, &[Part::Services]),
+        What::Control => host::run(Effort::CONTROL, &[Part::Packets, Part::Services]),
         What::Drive(drive) => callgrind::drive(&drive),
     }
 }
