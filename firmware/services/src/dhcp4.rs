@@ -6,6 +6,7 @@
 //! for flash, and what could not be handed over is handed over later in its newest form.
 
 mod config;
+pub mod journal;
 #[cfg(test)]
 mod tests;
 
@@ -28,66 +29,24 @@ use dialtone_wire::udp::UdpView;
 use embassy_futures::poll_once;
 use embassy_futures::select::{Either, Either6, select, select6};
 use embassy_futures::yield_now;
-use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use embassy_sync::channel::Channel;
 use embassy_sync::pubsub::WaitResult;
-use embassy_sync::signal::Signal;
 use embassy_time::Timer;
 use heapless::Deque;
 
 use crate::stack::ZoneNet;
 use crate::state::{LeaseView, RouterState, now, wait_until};
 use config::server_config;
+use journal::RECORD;
+pub use journal::{LeaseJournal, LeaseWrite};
 
 /// Addresses one zone's server can manage.
 pub const LEASES: usize = 256;
-/// Longest lease record in bytes.
-pub const RECORD: usize = 160;
 /// How long the start waits for the leases in flash; a flash that fails must not keep the home without addresses.
 const RESTORE_TIME: embassy_time::Duration = embassy_time::Duration::from_secs(3);
 /// Longest DHCP message sent.
 const MESSAGE: usize = 1472;
 /// Frames of one zone handled before the other gets its turn.
 const BATCH: usize = 16;
-
-/// Between the DHCP service and whoever owns the flash.
-pub struct LeaseJournal {
-    restored: Signal<CriticalSectionRawMutex, Vec<LeaseRecord>>,
-    writes: Channel<CriticalSectionRawMutex, LeaseWrite, 16>,
-}
-
-/// One change to what flash remembers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseWrite {
-    /// The key.
-    pub address: Ipv4Addr,
-    /// The value, opaque to flash; `None` to forget the address.
-    pub record: Option<heapless::Vec<u8, RECORD>>,
-}
-
-impl LeaseJournal {
-    /// Nothing restored, nothing to write.
-    pub const fn new() -> Self {
-        Self { restored: Signal::new(), writes: Channel::new() }
-    }
-
-    /// To be called once by the flash's owner, with everything that flash remembers, be it nothing. Records that cannot
-    /// be read are skipped.
-    pub fn restore<'a>(&self, records: impl Iterator<Item = &'a [u8]>) {
-        self.restored.signal(records.filter_map(|bytes| postcard::from_bytes(bytes).ok()).collect());
-    }
-
-    /// The next change to write.
-    pub async fn next_write(&self) -> LeaseWrite {
-        self.writes.receive().await
-    }
-}
-
-impl Default for LeaseJournal {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// The DHCP servers of LAN and guest.
 pub struct Dhcp4Service {

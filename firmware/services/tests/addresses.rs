@@ -3,33 +3,58 @@
 //! No data plane: what one zone sends is delivered to the other. That cabling mistake is also the plainest case of
 //! RFC 4787 REQ-7, the operator's network overlapping the home's.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use dialtone_base::event::Event;
 use dialtone_base::frame::PoolSize;
 use dialtone_base::{FramePool, MacAddress, Random, Seed, Zone};
 use dialtone_dataplane as dataplane;
+use dialtone_hal_api::flash::{ERASE_SIZE, FlashError, WRITE_SIZE};
 use dialtone_hal_api::port::LinkWatch;
 use dialtone_hal_linux::clock;
 use dialtone_hal_linux::executor::Host;
-use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, LeaseWrite};
+use dialtone_hal_testkit::flash::{Cut, FakeFlash, Tear};
+use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, LeaseWrite, journal};
 use dialtone_services::stack::{ZoneLink, zone_stack};
-use dialtone_services::state::RouterState;
+use dialtone_services::state::{LeaseView, RouterState};
 use dialtone_services::wan::WanService;
+use dialtone_settings::storage::LEASES_RANGE;
 use dialtone_settings::tree::Settings;
+use embassy_futures::block_on;
 use embassy_time::{Duration, Instant};
+use embedded_storage_async::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
 struct Home {
     host: Host,
     state: &'static RouterState,
     link: &'static LinkWatch,
+    journal: &'static LeaseJournal,
     writes: Arc<Mutex<Vec<LeaseWrite>>>,
 }
 
 const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
 
-/// With what flash remembers; `None` when it never answers.
+/// With what flash remembers; `None` when it never answers. Writes are only noted.
 fn home(remembered: Option<&[&[u8]]>) -> Home {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let written = writes.clone();
+    let journal = |journal: &'static LeaseJournal, _| async move {
+        loop {
+            let write = journal.next_write().await;
+            written.lock().unwrap().push(write);
+        }
+    };
+    let home = home_with(journal);
+    if let Some(records) = remembered {
+        home.journal.restore(records.iter().copied());
+    }
+    Home { writes, ..home }
+}
+
+fn home_with<F: Future<Output = ()> + 'static>(
+    keep: impl FnOnce(&'static LeaseJournal, &'static RouterState) -> F,
+) -> Home {
     clock::use_virtual();
     let host = Host::new().unwrap();
     let pool = FramePool::leak(PoolSize { ordinary: 64, super_frames: 0 });
@@ -45,19 +70,9 @@ fn home(remembered: Option<&[&[u8]]>) -> Home {
     host.spawn(async { service.run().await });
     host.spawn(cable(lan.link(), wan.link()));
     host.spawn(cable(wan.link(), lan.link()));
-    let writes = Arc::new(Mutex::new(Vec::new()));
-    let written = writes.clone();
-    host.spawn(async move {
-        loop {
-            let write = journal.next_write().await;
-            written.lock().unwrap().push(write);
-        }
-    });
+    host.spawn(keep(journal, state));
     state.settings.sender().send(Arc::new(Settings::default()));
-    if let Some(records) = remembered {
-        journal.restore(records.iter().copied());
-    }
-    Home { host, state, link, writes }
+    Home { host, state, link, journal, writes: Arc::default() }
 }
 
 async fn cable(from: &'static ZoneLink, to: &'static ZoneLink) {
@@ -138,4 +153,76 @@ fn a_flash_that_never_answers_does_not_keep_the_home_without_addresses() {
         home.state.current_wan().address
     });
     assert!(address.join().unwrap().is_some());
+}
+
+/// One flash for several starts of the router.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<FakeFlash>>);
+
+impl ErrorType for Shared {
+    type Error = FlashError;
+}
+
+impl ReadNorFlash for Shared {
+    const READ_SIZE: usize = 1;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), FlashError> {
+        block_on(self.0.lock().unwrap().read(offset, bytes))
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.lock().unwrap().capacity()
+    }
+}
+
+impl NorFlash for Shared {
+    const WRITE_SIZE: usize = WRITE_SIZE;
+    const ERASE_SIZE: usize = ERASE_SIZE;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), FlashError> {
+        block_on(self.0.lock().unwrap().erase(from, to))
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), FlashError> {
+        block_on(self.0.lock().unwrap().write(offset, bytes))
+    }
+}
+
+/// Starts a router on `flash`, gives its own WAN a lease if `plugged`; the leases after ten seconds.
+fn leases_after_a_run(flash: &Shared, plugged: bool) -> Vec<LeaseView> {
+    let flash = flash.clone();
+    let run = std::thread::spawn(move || {
+        let home = home_with(|journal, state| async move { journal::run(flash, journal, state).await });
+        home.link.set(plugged);
+        home.run(10);
+        critical_section::with(|token| home.state.leases.borrow_ref(token).clone())
+    });
+    run.join().unwrap()
+}
+
+#[test]
+fn power_cut_at_any_step_of_a_lease_write_leaves_the_lease_or_no_lease() {
+    let mut survived = 0;
+    for step in 0.. {
+        let flash = Shared(Arc::new(Mutex::new(FakeFlash::new(LEASES_RANGE.end as usize / ERASE_SIZE))));
+        // The start itself formats the range; the cut comes in the lease's write.
+        leases_after_a_run(&flash, false);
+        flash.0.lock().unwrap().cut_after(Cut { after: step, tear: Tear::Bits(step) });
+        let leased = leases_after_a_run(&flash, true);
+        assert_eq!(leased.len(), 1, "step {step}: a dead flash keeps nobody without an address");
+        let done = !flash.0.lock().unwrap().is_dark();
+        flash.0.lock().unwrap().power_on();
+        let remembered = leases_after_a_run(&flash, false);
+        assert!(remembered.len() <= 1, "step {step}");
+        for lease in &remembered {
+            assert_eq!((lease.address, lease.mac), (leased[0].address, leased[0].mac), "step {step}");
+            survived += 1;
+        }
+        if done {
+            assert_eq!(remembered.len(), 1, "written without a cut");
+            break;
+        }
+        assert!(step < 200, "a lease is a short write");
+    }
+    assert!(survived > 0);
 }
