@@ -40,7 +40,6 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let dataplane = DataplaneService::new(
         board.profile.dataplane,
         board.ports,
-        |port| port.info.zone,
         [lan, guest, wan],
         board.pool,
         random.derive_seed(),

@@ -5,7 +5,7 @@
 
 use core::net::Ipv4Addr;
 
-use dialtone_base::{Duration, Ipv4Prefix, MacAddress, PortId, Zone};
+use dialtone_base::{Duration, Ipv4Prefix, MacAddress, PortId, PortSet, Zone};
 use heapless::Vec;
 
 /// Rules a configuration holds.
@@ -88,6 +88,8 @@ pub struct Config {
     pub wan: Option<Wan>,
     /// Who may answer to a mapping (RFC 4787 REQ-8).
     pub filtering: Filtering,
+    /// Ports of the household lent to guests.
+    pub guest_ports: PortSet,
     /// Whether the WAN may ping the router.
     pub answer_wan_ping: bool,
     /// First match decides; without a match the zones' policy does (inside may reach the WAN, nothing else).

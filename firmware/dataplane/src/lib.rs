@@ -37,6 +37,41 @@ mod poll;
 mod punt;
 pub mod route;
 mod slots;
+/// Puts every port into its zone, the household's ports in `guest_ports` into the guests', and says what each zone is then.
+fn wire_zones(ports: &mut [Option<Port>; PortId::LIMIT], guest_ports: PortSet) -> [ZoneState; 3] {
+    let empty = ZoneState {
+        mac: MacAddress::ZERO,
+        ports: PortSet::EMPTY,
+        port_mtu: u16::MAX,
+        mtu: u16::MAX,
+        address: None,
+    };
+    let mut zones = [empty; 3];
+    for port in ports.iter_mut().flatten() {
+        let lent = port.config.zone == Zone::Lan && guest_ports.contains(port.config.id);
+        let zone = if lent { Zone::Guest } else { port.config.zone };
+        port.realm = Realm::of(zone);
+        let state = &mut zones[zone.index()];
+        state.ports = state.ports.with(port.config.id);
+        state.port_mtu = state.port_mtu.min(port.config.mtu);
+        state.mtu = state.port_mtu;
+        // A zone keeps the MAC its neighbors know, whichever of its ports is lent.
+        let home = &mut zones[port.config.zone.index()];
+        if home.mac == MacAddress::ZERO {
+            home.mac = port.config.mac;
+        }
+    }
+    for port in ports.iter_mut().flatten() {
+        let Some(zone) = port.realm.zone() else { continue };
+        let state = &mut zones[zone.index()];
+        if state.mac == MacAddress::ZERO {
+            state.mac = port.config.mac;
+        }
+        port.zone_mac = state.mac;
+    }
+    zones
+}
+
 #[cfg(test)]
 mod tests;
 pub mod trace;
@@ -49,7 +84,7 @@ use dialtone_base::counter::Counters;
 use dialtone_base::{Frame, FramePool, Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Random, Seed, Zone};
 use heapless::Deque;
 
-use accounting::{Accounting, Usage};
+use accounting::Accounting;
 use bridge::ForwardingTable;
 use conntrack::FlowTable;
 use conntrack::key::Realm;
@@ -60,6 +95,7 @@ use route::icmp_out::IcmpOut;
 use route::neighbor::NeighborTable;
 use trace::{Filter, Trace, Tracer};
 
+pub use accounting::Usage;
 pub use config::{
     Action, Config, Filtering, Limits, PortConfig, PortForward, PortRange, Protocol, Rule, Timeouts, Wan,
 };
@@ -115,6 +151,8 @@ pub struct Dataplane {
 
 #[derive(Clone, Copy)]
 struct Port {
+    /// As the board wired it; the settings may lend a household's port to guests.
+    config: PortConfig,
     realm: Realm,
     zone_mac: MacAddress,
     segmentation: bool,
@@ -143,32 +181,17 @@ impl Dataplane {
     /// nothing.
     pub fn new(limits: Limits, ports: &[PortConfig], pool: &'static FramePool, seed: Seed) -> Self {
         let mut random = Random::new(seed);
-        let empty = ZoneState {
-            mac: MacAddress::ZERO,
-            ports: PortSet::EMPTY,
-            port_mtu: u16::MAX,
-            mtu: u16::MAX,
-            address: None,
-        };
-        let mut zones = [empty; 3];
-        for port in ports {
-            let zone = &mut zones[port.zone.index()];
-            if zone.ports.is_empty() {
-                zone.mac = port.mac;
-            }
-            zone.ports = zone.ports.with(port.id);
-            zone.port_mtu = zone.port_mtu.min(port.mtu);
-            zone.mtu = zone.port_mtu;
-        }
         let mut table = [None; PortId::LIMIT];
         for port in ports {
             table[port.id.index()] = Some(Port {
+                config: *port,
                 realm: Realm::of(port.zone),
-                zone_mac: zones[port.zone.index()].mac,
+                zone_mac: port.mac,
                 segmentation: port.segmentation,
                 counters: PortCounters::default(),
             });
         }
+        let zones = wire_zones(&mut table, PortSet::EMPTY);
         Self {
             config: Config::default(),
             ports: table,
@@ -202,6 +225,17 @@ impl Dataplane {
         let address = |config: &Config| config.wan.map(|wan| wan.address.address());
         if address(&self.config) != address(config) {
             self.drop_flows(false);
+        }
+        if self.config.guest_ports != config.guest_ports {
+            self.zones = wire_zones(&mut self.ports, config.guest_ports);
+            // Whoever was behind a port that changed sides is on another network now.
+            let before = self.config.guest_ports;
+            for port in (0..PortId::LIMIT as u8).map(PortId) {
+                if before.contains(port) != config.guest_ports.contains(port) {
+                    self.stations.forget_port(port);
+                }
+            }
+            self.drop_flows(true);
         }
         self.config = config.clone();
         self.flows.set_timeouts(&config.timeouts);

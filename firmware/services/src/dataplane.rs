@@ -41,11 +41,9 @@ pub struct DataplaneService {
 
 impl DataplaneService {
     /// Joins a new data plane to its ports (in the board's order) and the stacks of LAN, guest and WAN.
-    /// `zone_of` says which zone each port belongs to.
     pub fn new(
         limits: Limits,
         ports: Vec<PortHandle>,
-        zone_of: impl Fn(&PortHandle) -> Zone,
         zones: [ZoneNet; 3],
         pool: &'static FramePool,
         seed: Seed,
@@ -56,7 +54,7 @@ impl DataplaneService {
             .enumerate()
             .map(|(index, port)| PortConfig {
                 id: PortId(index as u8),
-                zone: zone_of(port),
+                zone: port.info.zone,
                 mac: port.info.mac,
                 mtu: port.info.mtu,
                 segmentation: port.info.segmentation,
@@ -117,7 +115,7 @@ impl DataplaneService {
     }
 
     fn configure(&mut self, settings: &Settings, wan: &WanStatus) {
-        let config = dataplane_config(settings, wan);
+        let config = dataplane_config(settings, wan, &self.ports);
         self.dataplane.configure(now(), &config);
         self.zones[Zone::Lan.index()].set_address(config.lan, None);
         self.zones[Zone::Guest.index()].set_address(config.guest, None);
@@ -226,7 +224,12 @@ impl DataplaneService {
 
     fn publish(&mut self) {
         let snapshot = self.dataplane.snapshot();
-        critical_section::with(|token| *self.state.snapshot.borrow_ref_mut(token) = snapshot);
+        critical_section::with(|token| {
+            *self.state.snapshot.borrow_ref_mut(token) = snapshot;
+            let mut usage = self.state.usage.borrow_ref_mut(token);
+            usage.clear();
+            usage.extend(self.dataplane.devices().copied());
+        });
     }
 
     fn poll_sources(&self, context: &mut Context<'_>) -> Poll<()> {
@@ -242,8 +245,18 @@ impl DataplaneService {
     }
 }
 
+/// The household's ports that the settings lend to guests, while there is a guest network.
+fn guest_ports(settings: &Settings, ports: &[PortHandle]) -> PortSet {
+    if !settings.guest.enabled {
+        return PortSet::EMPTY;
+    }
+    let lent = |port: &PortHandle| settings.guest.ports.iter().any(|name| *name == port.info.name);
+    let lent = ports.iter().enumerate().filter(|(_, port)| lent(port));
+    lent.fold(PortSet::EMPTY, |ports, (index, _)| ports.with(PortId(index as u8)))
+}
+
 /// Settings and WAN status as the data plane wants them.
-fn dataplane_config(settings: &Settings, wan: &WanStatus) -> dataplane::Config {
+fn dataplane_config(settings: &Settings, wan: &WanStatus, ports: &[PortHandle]) -> dataplane::Config {
     use dialtone_settings::tree::{Action, Filtering, ForwardProtocol, RuleProtocol};
 
     let mut config = dataplane::Config {
@@ -258,6 +271,7 @@ fn dataplane_config(settings: &Settings, wan: &WanStatus) -> dataplane::Config {
             Filtering::AddressDependent => dataplane::Filtering::AddressDependent,
             Filtering::EndpointIndependent => dataplane::Filtering::EndpointIndependent,
         },
+        guest_ports: guest_ports(settings, ports),
         answer_wan_ping: settings.firewall.wan_ping,
         exposed_host: settings.nat.exposed_host,
         report_flows: true,

@@ -44,6 +44,8 @@ pub struct RouterState {
     pub snapshot: Mutex<RefCell<dataplane::Snapshot>>,
     /// The name server's counters and servers, at most a second old. Written by the DNS service.
     pub dns: Mutex<RefCell<Option<dialtone_dns::Snapshot>>>,
+    /// What each device moved, at most a second old. Written by the data plane's task.
+    pub usage: Mutex<RefCell<Vec<dataplane::Usage>>>,
     /// Leases of all zones. Written by the DHCP service.
     pub leases: Mutex<RefCell<Vec<LeaseView>>>,
     /// Wall-clock time, once known. Written by the SNTP service.
@@ -107,6 +109,7 @@ impl RouterState {
             dataplane_events: PubSubChannel::new(),
             snapshot: Mutex::new(RefCell::new(snapshot)),
             dns: Mutex::new(RefCell::new(None)),
+            usage: Mutex::new(RefCell::new(Vec::new())),
             leases: Mutex::new(RefCell::new(Vec::new())),
             clock: Mutex::new(Cell::new(None)),
             ports,

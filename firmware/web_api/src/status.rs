@@ -193,16 +193,21 @@ pub fn events(state: &RouterState) -> String {
 }
 
 fn devices(state: &RouterState) -> Vec<Device> {
-    let leases = critical_section::with(|token| state.leases.borrow_ref(token).clone());
+    let (leases, usage) = critical_section::with(|token| {
+        (state.leases.borrow_ref(token).clone(), state.usage.borrow_ref(token).clone())
+    });
     leases
         .into_iter()
-        .map(|lease| Device {
-            mac: lease.mac,
-            name: lease.name.to_string(),
-            address: Some(lease.address),
-            zone: lease.zone,
-            bytes_in: 0,
-            bytes_out: 0,
+        .map(|lease| {
+            let moved = usage.iter().find(|usage| usage.mac == lease.mac && usage.zone == lease.zone);
+            Device {
+                mac: lease.mac,
+                name: lease.name.to_string(),
+                address: Some(lease.address),
+                zone: lease.zone,
+                bytes_in: moved.map_or(0, |usage| usage.received_bytes),
+                bytes_out: moved.map_or(0, |usage| usage.sent_bytes),
+            }
         })
         .collect()
 }

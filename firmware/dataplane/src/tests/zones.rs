@@ -265,3 +265,17 @@ fn new_flows_are_reported_when_asked_for() {
     };
     assert_eq!(events, [opened]);
 }
+
+#[test]
+fn a_port_lent_to_guests_is_a_guest_port_until_it_is_taken_back() {
+    let mut home = Home::new(&config());
+    let mut lent = config();
+    lent.guest_ports = PortSet::EMPTY.with(PortId(1));
+    home.plane.configure(home.now, &lent);
+    // Alice, behind port 1, is no member of the household now: neither by way of the router nor on the bridge.
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).is_drop(DropReason::GuestIsolation);
+    let packet = udp((ALICE, 5000), (BOB, 7));
+    home.process(LAN_PORT, &frame(mac(ALICE), mac(BOB), &packet)).is_drop(DropReason::GuestIsolation);
+    home.plane.configure(home.now, &config());
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).source();
+}
