@@ -4,15 +4,16 @@
 //! therefore holds one router.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 
+use dialtone_hal_api::flash::SharedFlash;
 use dialtone_services::dataplane::DataplaneService;
-use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal};
+use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, journal};
 use dialtone_services::dns::{DnsService, TCP_INSIDE, TCP_OUTSIDE};
-use dialtone_services::sntp;
+use dialtone_services::settings::SettingsControl;
 use dialtone_services::stack::{StackRunner, ZoneNet, zone_stack};
 use dialtone_services::state::RouterState;
 use dialtone_services::wan::WanService;
+use dialtone_services::{settings as settings_service, sntp};
 
 use super::*;
 
@@ -65,8 +66,10 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     for _ in 0..board.profile.web_visitors.min(WEB_TASKS) {
         spawner.spawn(web_task(lan, state).expect("WEB_TASKS tasks"));
     }
-    journal.restore(core::iter::empty());
-    state.settings.sender().send(Arc::new(dialtone_settings::tree::Settings::default()));
+    let flash = board.flash.share();
+    let control = SettingsControl::leak();
+    spawner.spawn(settings_task(flash.clone(), control, state).expect("one router per process"));
+    spawner.spawn(journal_task(flash, journal, state).expect("one router per process"));
     state.note(Event::Started);
     state
 }
@@ -79,6 +82,20 @@ async fn stack_task(mut runner: StackRunner) -> ! {
 #[embassy_executor::task]
 async fn dataplane_task(service: DataplaneService) -> ! {
     service.run().await
+}
+
+#[embassy_executor::task]
+async fn settings_task(
+    flash: SharedFlash,
+    control: &'static SettingsControl,
+    state: &'static RouterState,
+) -> ! {
+    settings_service::run(flash, control, state).await
+}
+
+#[embassy_executor::task]
+async fn journal_task(flash: SharedFlash, leases: &'static LeaseJournal, state: &'static RouterState) -> ! {
+    journal::run(flash, leases, state).await
 }
 
 #[embassy_executor::task]

@@ -85,26 +85,10 @@ impl SettingsControl {
     }
 }
 
-/// Runs the settings engine on `flash`; never ends. `overrides`, when given, is proposed at start and final at once: the
-/// file somebody named on the command line.
-pub async fn run(
-    flash: SharedFlash,
-    overrides: Option<Box<Settings>>,
-    control: &'static SettingsControl,
-    state: &'static RouterState,
-) -> ! {
+/// Runs the settings engine on `flash`; never ends.
+pub async fn run(flash: SharedFlash, control: &'static SettingsControl, state: &'static RouterState) -> ! {
     let (mut store, settings, revision) = read(flash, state).await;
     let mut engine = Engine::new(settings, revision);
-    if let Some(tree) = overrides {
-        // Whoever starts the router with a file sits in front of it: no trial.
-        let unchanged = *engine.settings() == *tree;
-        if !unchanged && engine.handle(now(), Input::Propose(tree)).is_ok() {
-            let _ = drain(&mut engine, &mut store, state).await;
-            if engine.handle(now(), Input::Confirm).is_ok() {
-                let _ = drain(&mut engine, &mut store, state).await;
-            }
-        }
-    }
     state.settings.sender().send(Arc::new(engine.settings().clone()));
     loop {
         let deadline = drain(&mut engine, &mut store, state).await;
