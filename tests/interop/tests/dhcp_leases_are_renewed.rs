@@ -57,6 +57,9 @@ fn udhcpc_dhclient_and_dhcpcd_renew_and_so_does_the_router_at_dnsmasq() {
 #[test]
 fn kea_serves_the_wan_and_sees_it_renew() {
     let Some(mut home) = Home::wire(NAME, &["kea-dhcp4"]) else { return };
+    // Kea opens its sockets once, so the cable must have both ends by then.
+    home.router.ip("link set wan0 up");
+    assert!(eventually(5, || home.operator.try_ip("link show i0").text.contains("state UP")));
     let mut kea = peers::kea(&home.lab, &home.operator);
     kea.wait_for("DHCP4_STARTED", 20);
     home.programs.push(peers::dnsmasq_names(&home.operator));
