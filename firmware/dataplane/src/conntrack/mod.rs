@@ -153,11 +153,11 @@ pub(crate) struct Flow {
     wheel: Link,
     /// In the list of all transitory flows, or of all answered ones.
     queue: Link,
-    /// In the device's list of transitory flows.
+    /// The same among the flows of its device.
     of_device: Link,
     /// Wheel slot it waits in.
     slot: u32,
-    /// When it was put at the end of its queue.
+    /// When it had been used when it was put at the end of its queues.
     queued: Tick,
     /// Its NAT mappings: of the opener, and of the answerer when it hairpins; `NONE` without.
     pub(crate) mappings: [u32; 2],
@@ -197,6 +197,13 @@ pub(crate) enum NoRoom {
     Device,
 }
 
+/// Whose flows are looked at for one to evict.
+#[derive(Clone, Copy)]
+enum Queue {
+    All,
+    Device(u16),
+}
+
 /// A flow that ended, with what the NAT must let go of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
@@ -209,6 +216,20 @@ pub(crate) struct Ended {
 struct DeviceFlows {
     flows: u32,
     transitory: Chain,
+    answered: Chain,
+}
+
+impl DeviceFlows {
+    const NONE: Self = Self { flows: 0, transitory: Chain::EMPTY, answered: Chain::EMPTY };
+
+    /// The device's list of a class.
+    fn chain(&mut self, class: Class) -> Option<&mut Chain> {
+        match class {
+            Class::Transitory => Some(&mut self.transitory),
+            Class::Answered => Some(&mut self.answered),
+            Class::Established => None,
+        }
+    }
 }
 
 /// The table.
@@ -286,7 +307,7 @@ impl FlowTable {
             cursor: 0,
             transitory: Chain::EMPTY,
             answered: Chain::EMPTY,
-            devices: vec![DeviceFlows { flows: 0, transitory: Chain::EMPTY }; devices + 1].into_boxed_slice(),
+            devices: vec![DeviceFlows::NONE; devices + 1].into_boxed_slice(),
             per_device: per_device.max(1) as u32,
             hash: HashKey::new(random),
             timeouts: Timeouts::default(),
@@ -398,32 +419,27 @@ impl FlowTable {
 
     /// Makes sure that [`Self::open`] has room for a flow of `device`; what had to go for it comes back.
     pub(crate) fn make_room(&mut self, now: Tick, device: u16) -> Result<Option<Ended>, NoRoom> {
-        if self.flows_of(device) >= self.per_device {
-            let chain = self.devices.get(device as usize).and_then(|flows| flows.transitory.oldest());
-            let victim = chain.ok_or(NoRoom::Device)?;
-            let victim = self.second_chance(victim, now);
-            self.evicted += 1;
-            return Ok(Some(self.end(victim)));
-        }
-        if self.free_count > 0 {
+        let (queue, full) = if self.flows_of(device) >= self.per_device {
+            (Queue::Device(device), NoRoom::Device)
+        } else if self.free_count == 0 {
+            (Queue::All, NoRoom::Table)
+        } else {
             return Ok(None);
-        }
-        self.evict(now).map(Some).ok_or(NoRoom::Table)
+        };
+        self.evict_from(queue, now).map(Some).ok_or(full)
     }
 
     /// Ends the oldest flow that may be evicted.
     pub(crate) fn evict(&mut self, now: Tick) -> Option<Ended> {
-        let victim = match self.transitory.oldest() {
-            Some(oldest) => self.oldest_unused(oldest, now),
+        self.evict_from(Queue::All, now)
+    }
+
+    fn evict_from(&mut self, queue: Queue, now: Tick) -> Option<Ended> {
+        let victim = match self.oldest(queue, Class::Transitory) {
+            Some(_) => self.oldest_unused(queue, Class::Transitory)?,
+            // RFC 4787 REQ-5: what was answered stays for two silent minutes.
             None => {
-                let mut oldest = self.answered.oldest()?;
-                for _ in 0..CHANCES {
-                    if self.idle(oldest, now) >= ticks(UDP_LEAST) {
-                        break;
-                    }
-                    self.requeue(oldest, now);
-                    oldest = self.answered.oldest()?;
-                }
+                let oldest = self.oldest_unused(queue, Class::Answered)?;
                 if self.idle(oldest, now) < ticks(UDP_LEAST) {
                     return None;
                 }
@@ -434,29 +450,25 @@ impl FlowTable {
         Some(self.end(victim))
     }
 
-    /// Passes over transitory flows that were used since they were queued.
-    fn oldest_unused(&mut self, mut oldest: u32, now: Tick) -> u32 {
-        for _ in 0..CHANCES {
-            if !self.used_since_queued(oldest) {
-                break;
-            }
-            self.requeue(oldest, now);
-            oldest = self.transitory.oldest().unwrap_or(oldest);
+    fn oldest(&mut self, queue: Queue, class: Class) -> Option<u32> {
+        match (queue, class) {
+            (Queue::All, Class::Transitory) => self.transitory.oldest(),
+            (Queue::All, _) => self.answered.oldest(),
+            (Queue::Device(device), class) => self.devices.get_mut(device as usize)?.chain(class)?.oldest(),
         }
-        oldest
     }
 
-    fn second_chance(&mut self, mut oldest: u32, now: Tick) -> u32 {
-        let device = self.flows.get(oldest as usize).map_or(0, |flow| flow.device);
+    /// The oldest of a queue, after those that were used since they were queued got their second chance.
+    fn oldest_unused(&mut self, queue: Queue, class: Class) -> Option<u32> {
+        let mut oldest = self.oldest(queue, class)?;
         for _ in 0..CHANCES {
             if !self.used_since_queued(oldest) {
                 break;
             }
-            self.requeue(oldest, now);
-            let next = self.devices.get(device as usize).and_then(|flows| flows.transitory.oldest());
-            oldest = next.unwrap_or(oldest);
+            self.requeue(oldest);
+            oldest = self.oldest(queue, class)?;
         }
-        oldest
+        Some(oldest)
     }
 
     fn used_since_queued(&self, flow: u32) -> bool {
@@ -477,24 +489,23 @@ impl FlowTable {
         if idle > u32::MAX / 2 { 0 } else { idle }
     }
 
-    fn requeue(&mut self, flow: u32, now: Tick) {
+    fn requeue(&mut self, flow: u32) {
         self.unqueue(flow);
-        self.queue(flow, now);
+        self.queue(flow);
     }
 
-    fn queue(&mut self, number: u32, now: Tick) {
+    fn queue(&mut self, number: u32) {
+        let seen = self.seen(number);
         let Some(flow) = self.flows.get_mut(number as usize) else { return };
-        flow.queued = now;
+        flow.queued = seen;
         let (class, device) = (flow.class, flow.device);
         match class {
-            Class::Transitory => {
-                self.transitory.push(&mut QueueLinks(&mut self.flows), number);
-                if let Some(device) = self.devices.get_mut(device as usize) {
-                    device.transitory.push(&mut DeviceLinks(&mut self.flows), number);
-                }
-            }
+            Class::Transitory => self.transitory.push(&mut QueueLinks(&mut self.flows), number),
             Class::Answered => self.answered.push(&mut QueueLinks(&mut self.flows), number),
-            Class::Established => {}
+            Class::Established => return,
+        }
+        if let Some(chain) = self.devices.get_mut(device as usize).and_then(|device| device.chain(class)) {
+            chain.push(&mut DeviceLinks(&mut self.flows), number);
         }
     }
 
@@ -502,19 +513,17 @@ impl FlowTable {
         let Some(flow) = self.flows.get(number as usize) else { return };
         let (class, device) = (flow.class, flow.device);
         match class {
-            Class::Transitory => {
-                self.transitory.remove(&mut QueueLinks(&mut self.flows), number);
-                if let Some(device) = self.devices.get_mut(device as usize) {
-                    device.transitory.remove(&mut DeviceLinks(&mut self.flows), number);
-                }
-            }
+            Class::Transitory => self.transitory.remove(&mut QueueLinks(&mut self.flows), number),
             Class::Answered => self.answered.remove(&mut QueueLinks(&mut self.flows), number),
-            Class::Established => {}
+            Class::Established => return,
+        }
+        if let Some(chain) = self.devices.get_mut(device as usize).and_then(|device| device.chain(class)) {
+            chain.remove(&mut DeviceLinks(&mut self.flows), number);
         }
     }
 
-    /// Writes a flow with its two records, `forth` of the packet that opens it and `back` of its answers. Needs
-    /// [`Self::make_room`] before. The number of `forth`, or `None` when one of the keys is in use already.
+    /// Writes a flow with its two records, `forth` of the packet that opens it and found no flow, and `back` of its
+    /// answers. Needs [`Self::make_room`] before. The number of `forth`, or `None` when the key of `back` is in use.
     pub(crate) fn open(
         &mut self,
         now: Tick,
@@ -524,10 +533,7 @@ impl FlowTable {
         back: &Record,
     ) -> Option<u32> {
         let (forth_hash, back_hash) = (self.hash(&forth.key), self.hash(&back.key));
-        if forth.key == back.key
-            || self.find(forth_hash, &forth.key).is_some()
-            || self.find(back_hash, &back.key).is_some()
-        {
+        if forth.key == back.key || self.find(back_hash, &back.key).is_some() {
             return None;
         }
         let last = self.free_count.checked_sub(1)?;
@@ -550,7 +556,7 @@ impl FlowTable {
         if let Some(device) = self.devices.get_mut(forth.device.index() as usize) {
             device.flows += 1;
         }
-        self.queue(number, now);
+        self.queue(number);
         self.schedule(number, now);
         self.opened += 1;
         Some(number * 2)
@@ -593,7 +599,7 @@ impl FlowTable {
             if let Some(flow) = self.flows.get_mut(flow_number as usize) {
                 flow.class = class;
             }
-            self.queue(flow_number, now);
+            self.queue(flow_number);
             self.unschedule(flow_number);
             self.schedule(flow_number, now);
         }
@@ -621,7 +627,7 @@ impl FlowTable {
         let remaining = if is_udp { remaining.min(ticks(UDP_LEAST)) } else { remaining };
         // One slot on, since a slot is visited when it begins.
         let ahead = ((remaining >> SLOT_SHIFT) + 1).min(SLOTS as u32 - 1);
-        let slot = (now >> SLOT_SHIFT).max(self.cursor.wrapping_sub(1)).wrapping_add(ahead);
+        let slot = (now >> SLOT_SHIFT).max(self.cursor.saturating_sub(1)).saturating_add(ahead);
         if let Some(flow) = self.flows.get_mut(number as usize) {
             flow.slot = slot;
         }
@@ -646,8 +652,8 @@ impl FlowTable {
             return None;
         }
         // More than one turn behind: every slot is due once.
-        if current.wrapping_sub(self.cursor) > SLOTS as u32 {
-            self.cursor = current.wrapping_sub(SLOTS as u32);
+        if current.saturating_sub(self.cursor) > SLOTS as u32 {
+            self.cursor = current - SLOTS as u32;
         }
         while self.cursor <= current {
             let oldest = self.wheel.get(self.cursor as usize % SLOTS).and_then(Chain::oldest);
