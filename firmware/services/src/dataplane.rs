@@ -139,18 +139,31 @@ impl DataplaneService {
 
     fn process_batch(&mut self, from: Ingress) {
         let now = now();
-        while let Some(mut frame) = self.batch.pop_front() {
-            match self.dataplane.process(now, from, &mut frame) {
-                Verdict::Forward(port) => self.send(port, frame),
-                Verdict::Flood(ports) => self.send_each(ports, frame),
-                Verdict::Punt(zone) => self.zones[zone.index()].link().deliver(frame),
-                Verdict::Hairpin => match from {
-                    Ingress::Port(port) => self.send(port, frame),
-                    Ingress::Router(zone) => self.zones[zone.index()].link().deliver(frame),
-                },
-                Verdict::Held => self.dataplane.hold(now, frame),
-                Verdict::Drop(_) => {}
+        let mut verdicts = [Verdict::Held; BATCH];
+        loop {
+            let (frames, _) = self.batch.as_mut_slices();
+            let done = self.dataplane.process_batch(now, from, frames, &mut verdicts);
+            if done == 0 {
+                return;
             }
+            for verdict in verdicts.iter().take(done) {
+                let Some(frame) = self.batch.pop_front() else { return };
+                self.carry_out(now, from, *verdict, frame);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, from: Ingress, verdict: Verdict, frame: Frame) {
+        match verdict {
+            Verdict::Forward(port) => self.send(port, frame),
+            Verdict::Flood(ports) => self.send_each(ports, frame),
+            Verdict::Punt(zone) => self.zones[zone.index()].link().deliver(frame),
+            Verdict::Hairpin => match from {
+                Ingress::Port(port) => self.send(port, frame),
+                Ingress::Router(zone) => self.zones[zone.index()].link().deliver(frame),
+            },
+            Verdict::Held => self.dataplane.hold(now, frame),
+            Verdict::Drop(_) => {}
         }
     }
 
