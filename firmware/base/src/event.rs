@@ -219,7 +219,12 @@ impl fmt::Display for Event {
                 write!(f, "{protocol} {inside} -> {remote} as {outside}")
             }
             Self::NameAnswered { client, name, cached } => {
-                write!(f, "{client} asked for {name}{}", if *cached { " (cached)" } else { "" })
+                let how = if *cached { " (cached)" } else { "" };
+                // The router's own look-ups come from its loopback address.
+                match client.is_loopback() {
+                    true => write!(f, "the router asked for {name}{how}"),
+                    false => write!(f, "{client} asked for {name}{how}"),
+                }
             }
             Self::Upstream { server, healthy } => {
                 write!(

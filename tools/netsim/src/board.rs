@@ -60,7 +60,7 @@ pub struct Home {
 }
 
 /// Pages of the board's flash.
-pub const FLASH_PAGES: usize = 64;
+pub const FLASH_PAGES: usize = 128;
 /// The router's address on its first port; the others count on.
 pub const FIRST_MAC: MacAddress = MacAddress([0x02, 0xd1, 0xa1, 0, 0, 0x10]);
 
