@@ -138,6 +138,7 @@ pub struct Dataplane {
     /// Changes whenever decisions in flow records may be out of date.
     epoch: u32,
     neighbors_seen: u32,
+    gateway_check: Instant,
     /// What the frames answered with [`Verdict::Held`] wait for, in their order.
     pending: Deque<Pending, BATCH>,
     cut: Deque<(PortSet, Frame), CUT_ROOM>,
@@ -208,6 +209,7 @@ impl Dataplane {
             pool,
             epoch: 1,
             neighbors_seen: 0,
+            gateway_check: Instant::START,
             pending: Deque::new(),
             cut: Deque::new(),
             events: Deque::new(),

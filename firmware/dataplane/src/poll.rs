@@ -17,6 +17,8 @@ use crate::{Dataplane, Ingress};
 
 /// Flows whose timers are looked at in one call.
 const EXPIRE_AT_ONCE: u32 = 256;
+/// How often the gateway is looked at while there are flows.
+const GATEWAY_CHECK: Duration = Duration::from_secs(30);
 /// How soon the rest is looked at.
 const EXPIRE_REST: Duration = Duration::from_millis(1);
 
@@ -25,6 +27,7 @@ pub(crate) fn next(plane: &mut Dataplane, now: Instant) -> Output {
     if let Some((to, frame)) = plane.cut.pop_front() {
         return Output::Transmit { to, frame };
     }
+    watch_gateway(plane, now);
     let neighbors_wait = loop {
         match neighbors(plane, now) {
             Ok(Some(output)) => return output,
@@ -50,6 +53,19 @@ pub(crate) fn next(plane: &mut Dataplane, now: Instant) -> Output {
     let flows_wait = if budget == 0 { Some(now + EXPIRE_REST) } else { plane.flows.next_expiry() };
     let waits = [neighbors_wait, plane.fragments.next_give_up(), flows_wait];
     Output::Wait(waits.into_iter().flatten().min())
+}
+
+/// Flows carry the gateway's MAC and never ask the neighbor table; this does it for them, so that a silently replaced
+/// gateway is noticed.
+fn watch_gateway(plane: &mut Dataplane, now: Instant) {
+    let Some(gateway) = plane.config.wan.and_then(|wan| wan.gateway) else { return };
+    if now < plane.gateway_check || plane.flows.in_use() == 0 {
+        return;
+    }
+    plane.gateway_check = now + GATEWAY_CHECK;
+    if plane.neighbors.lookup(Zone::Wan, gateway).is_some() {
+        plane.neighbors.resolve(now, Zone::Wan, gateway);
+    }
 }
 
 /// One thing of the neighbor table's; `Err` when it has nothing to do before then.

@@ -25,6 +25,7 @@ use crate::nat::mapping::Space;
 use crate::nat::slowpath::{Ends, Invited, way_to_router, zone_of_inside};
 use crate::nat::{hairpin, icmp_error};
 use crate::pipeline::Packet;
+use crate::route::review::review;
 use crate::route::way::Way;
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
@@ -51,9 +52,9 @@ fn by_flow(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Verdict
     }
     let key = key_of(packet.realm, &packet.ip);
     let found = plane.flows.find(plane.flows.hash(&key), &key);
-    let known = match found.map(|number| review(plane, packet, number)) {
+    let known = match found.map(|number| review(plane, packet, number, frame)) {
         Some(Ok(number)) => number,
-        Some(Err(reason)) => return Verdict::Drop(reason),
+        Some(Err(verdict)) => return verdict,
         None => None,
     };
     let number = match known {
@@ -127,79 +128,6 @@ pub(crate) fn refuse(
         }
         Err(_) => Verdict::Drop(reason),
     }
-}
-
-/// Whether a flow's decision still stands; decides anew under a new configuration. `Ok(None)`: it is gone, start over.
-fn review(plane: &mut Dataplane, packet: &Packet, number: u32) -> Result<Option<u32>, DropReason> {
-    let current =
-        plane.flows.record(number).is_some_and(|r| r.epoch == plane.epoch && r.ingress == packet.ingress);
-    if current {
-        return Ok(Some(number));
-    }
-    let forth_number = number & !1;
-    let (Some(forth), Some(back), Some(flow)) = (
-        plane.flows.record(forth_number).copied(),
-        plane.flows.record(forth_number + 1).copied(),
-        plane.flows.flow(number).copied(),
-    ) else {
-        return Ok(None);
-    };
-    plane.tracer.stage("review", Detail::Number(number));
-    let verdict =
-        if plane.still_invited(flow.origin, &forth) { rejudge(plane, &forth, &back) } else { Err(None) };
-    if let Err(reason) = verdict {
-        let ended = plane.flows.revoke(forth_number);
-        plane.mappings.detach(&ended);
-        return reason.map_or(Ok(None), Err);
-    }
-    let there = way_again(plane, packet, &forth, forth.destination, realm_of(forth.zone));
-    let here = way_again(plane, packet, &back, back.destination, forth.key.realm());
-    let epoch = plane.epoch;
-    for (number, record, way, ingress) in
-        [(forth_number, forth, &there, here.egress), (forth_number + 1, back, &here, there.egress)]
-    {
-        if let Some(place) = plane.flows.record_mut(number) {
-            *place = Record { epoch, ingress, ..record.by(way) };
-        }
-    }
-    if let Some(place) = plane.flows.record_mut(number) {
-        place.ingress = packet.ingress;
-    }
-    Ok(Some(number))
-}
-
-/// `Err(None)` when the flow's inside end is no longer on our networks.
-fn rejudge(plane: &Dataplane, forth: &Record, back: &Record) -> Result<(), Option<DropReason>> {
-    let (Some(from), Some(to)) = (forth.key.realm().zone(), realm_of(forth.zone).zone()) else {
-        return Ok(());
-    };
-    let (inside, device, remote) = if from == Zone::Wan {
-        (forth.destination, mac_of(&forth.macs), forth.key.source().0)
-    } else {
-        (forth.key.source().0, mac_of(&back.macs), forth.key.destination().0)
-    };
-    let zone = if from == Zone::Wan { to } else { from };
-    if zone_of_inside(plane, inside) != Some(zone) {
-        return Err(None);
-    }
-    let question = Question {
-        from,
-        to,
-        device: Some(device),
-        protocol: forth.key.protocol(),
-        port: port_of(forth.key.protocol(), forth.destination_port),
-        remote,
-        invited: from == Zone::Wan,
-    };
-    judged(firewall::judge(&plane.config.rules, &question)).map_err(Some)
-}
-
-/// The way a record leads, from today's tables; its old MAC when the neighbor is not known.
-fn way_again(plane: &Dataplane, packet: &Packet, record: &Record, to: Ipv4Addr, realm: Realm) -> Way {
-    let Some(zone) = realm.zone() else { return way_to_router(plane.zone(Zone::Wan).mac) };
-    let hop = plane.next_hop(to).filter(|(found, _)| *found == zone).map_or(to, |(_, hop)| hop);
-    let mac = plane.neighbors.lookup(zone, hop).unwrap_or_else(|| mac_of(&record.macs));
-    plane.way_to_station(packet.now, zone, mac)
 }
 
 /// Opens a flow for its first packet.
@@ -551,11 +479,11 @@ pub(crate) fn mac_of(macs: &[u8; 12]) -> MacAddress {
     MacAddress([a, b, c, d, e, f])
 }
 
-fn port_of(protocol: u8, port: u16) -> Option<u16> {
+pub(crate) fn port_of(protocol: u8, port: u16) -> Option<u16> {
     matches!(protocol, 6 | 17).then_some(port)
 }
 
-fn judged(judgment: Judgment) -> Result<(), DropReason> {
+pub(crate) fn judged(judgment: Judgment) -> Result<(), DropReason> {
     match judgment {
         Judgment::Allow => Ok(()),
         Judgment::RuleDrop => Err(DropReason::RuleDrop),

@@ -5,6 +5,7 @@ pub(crate) mod forward;
 pub mod fragment;
 pub mod icmp_out;
 pub mod neighbor;
+pub(crate) mod review;
 pub(crate) mod way;
 
 pub(crate) use way::Way;

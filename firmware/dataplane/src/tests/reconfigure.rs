@@ -80,3 +80,33 @@ fn a_lost_wan_and_a_new_lan_leave_nothing_behind() {
     home.wan_sends(&tcp((SERVER, 80), external, ACK)).is_drop(DropReason::TcpNoFlow);
     assert_eq!(home.flows(), 0);
 }
+
+#[test]
+fn a_silently_replaced_gateway_is_noticed_and_flows_follow() {
+    use dialtone_wire::{ArpPacket, build};
+    let mut home = Home::without_neighbors(&config(), Limits::SMALL);
+    let answer_as = |home: &mut Home, mac: MacAddress| {
+        let asked = home.poll_all().sent;
+        let mut questions = asked.iter().filter_map(|(_, bytes)| ArpPacket::parse(&bytes[14..]).ok());
+        let Some(question) = questions.rfind(|packet| packet.target == GATEWAY) else { return asked };
+        let mut answer = std::vec![0; build::ARP_FRAME];
+        build::arp_frame(&mut answer, &question.reply(mac)).unwrap();
+        home.process(WAN_PORT, &answer);
+        home.poll_all().sent
+    };
+    let packet = udp((ALICE, 5000), (SERVER, 53));
+    assert_eq!(home.inside_sends(&packet).verdict, Verdict::Held);
+    assert_eq!(answer_as(&mut home, mac(GATEWAY)).len(), 1);
+    home.inside_sends(&packet).went_to(0);
+    // The old one is gone and answers nobody; the flow goes on all the time.
+    for _ in 0..200 {
+        home.wait(Duration::from_secs(1));
+        if home.inside_sends(&packet).verdict == Verdict::Held {
+            break;
+        }
+    }
+    let new = MacAddress([2, 9, 9, 9, 9, 9]);
+    assert_eq!(answer_as(&mut home, new).len(), 1);
+    assert_eq!(home.inside_sends(&packet).went_to(0).macs().0, new);
+    assert_eq!(home.flows(), 1);
+}
