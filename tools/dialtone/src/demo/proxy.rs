@@ -27,7 +27,7 @@ const NAME_LIMIT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Until a client must have said what it wants, and a far end must have answered.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// Bytes a client may say before it is understood.
 const HEAD: usize = 16 * 1024;
 
@@ -257,6 +257,10 @@ impl Step<'_> {
         let address = match &target.destination {
             Destination::Address(address) => Some(*address),
             Destination::Router => self.laptop.addresses().and_then(|addresses| addresses.gateway),
+            // RFC 6761, section 6.3: never asked for.
+            Destination::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+                Some(Ipv4Addr::LOCALHOST)
+            }
             Destination::Name(name) => match question.and_then(|question| self.laptop.answer(question)) {
                 Some(Answer::Addresses(found)) if !found.is_empty() => {
                     if self.names.len() < NAMES {
@@ -270,6 +274,10 @@ impl Step<'_> {
             },
         };
         match address {
+            // No host sends this to its router.
+            Some(address) if address.is_loopback() || address.is_unspecified() => {
+                self.fail(request::Failure::Refused)
+            }
             // Without a lease there is no way out yet.
             Some(address) if self.laptop.address().is_some() => self.dial(target, address),
             _ if self.now.since(self.since) > NAME_LIMIT => self.fail(request::Failure::NoAnswer),
@@ -308,7 +316,7 @@ impl Step<'_> {
     fn connect(&mut self, target: Target, socket: SocketHandle) -> Stage {
         match self.laptop.tcp(socket).state() {
             tcp::State::SynSent | tcp::State::SynReceived => {
-                if self.now.since(self.since) <= NAME_LIMIT + CONNECT_LIMIT {
+                if self.now.since(self.since) <= CONNECT_LIMIT {
                     return Stage::Connecting { target, socket };
                 }
                 self.laptop.tcp_abort(socket, self.now);
