@@ -6,6 +6,7 @@
 
 use std::cell::RefMut;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use dialtone_app::Profile;
 use dialtone_base::event::Event;
@@ -20,11 +21,20 @@ use dialtone_netsim::isp::names::{NameList, NameServers};
 use dialtone_netsim::peer::{Echo, FarSide};
 use dialtone_netsim::world::{CableId, DeviceId};
 use dialtone_netsim::{Isp, Quality, SocketHandle, World, tcp};
+use dialtone_settings::tree::Settings;
 
 pub mod reboot;
 
 /// A name the ISP knows, and its address.
 pub const EXAMPLE: (&str, Ipv4Addr) = ("example.test", Ipv4Addr::new(203, 0, 113, 9));
+/// With a network for guests on both of their ports.
+pub fn guests_welcome(settings: &mut Settings) {
+    settings.guest.enabled = true;
+    for port in ["guest1", "guest2"] {
+        settings.guest.ports.push(port.into()).expect("room for two");
+    }
+}
+
 /// Another one.
 pub const OTHER: (&str, Ipv4Addr) = ("other.test", Ipv4Addr::new(203, 0, 113, 77));
 /// The router's address on the LAN, as it comes out of the box.
@@ -48,6 +58,8 @@ pub struct Setup {
     pub isp: IspProfile,
     /// What is beyond it.
     pub far_side: Box<dyn FarSide>,
+    /// What is set otherwise than out of the box, in force from the start.
+    pub settings: fn(&mut Settings),
 }
 
 /// A home in virtual time.
@@ -70,6 +82,7 @@ impl Default for Setup {
             house: Quality::delay(Duration::from_micros(100)),
             isp: IspProfile::default(),
             far_side: Box::new(Echo),
+            settings: |_| {},
         }
     }
 }
@@ -92,6 +105,11 @@ impl Setup {
             seed: random.derive_seed(),
         };
         let home = board::start(&executor, blueprint, |_, _, _| None);
+        let mut settings = Settings::default();
+        (self.settings)(&mut settings);
+        if settings != Settings::default() {
+            home.router.settings.sender().send(Arc::new(settings));
+        }
         Scenario { home, executor, seed: self.seed, next_event: 0 }
     }
 }

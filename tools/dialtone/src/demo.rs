@@ -122,7 +122,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             world.capture(Capture::new(Box::new(std::io::BufWriter::new(file)))?);
         }
         laptop.set(Some(world.plug_new(home.lan[0], "laptop")));
-        world.plug_new(home.guest[0], "visitor");
+        world.plug_new(home.lan[1], "television");
     }
 
     screen.where_to_click(&doors, internet);

@@ -25,6 +25,8 @@ const CONNECTIONS: usize = 512;
 /// Until a name must be known, with a repetition every [`ASK_AGAIN`].
 const NAME_LIMIT: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// Until a name is asked for again that the router could not look up yet.
+const ASK_AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Until a client must have said what it wants, and a far end must have answered.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
@@ -219,7 +221,7 @@ impl Step<'_> {
         if self.protocol == Protocol::RouterPage {
             let target =
                 Target { destination: Destination::Router, port: 80, tunnel: true, for_server: Vec::new() };
-            return self.resolve(target, None, self.now);
+            return self.resolve(target, None, Instant::START);
         }
         let mut bytes = [0; 4096];
         loop {
@@ -238,7 +240,7 @@ impl Step<'_> {
             _ => request::http(&head),
         };
         match parsed {
-            Parsed::Target(target) => self.resolve(target, None, self.now),
+            Parsed::Target(target) => self.resolve(target, None, Instant::START),
             Parsed::Say(words) => {
                 greeted = true;
                 // A few bytes into an empty socket: they fit, or the client is gone.
@@ -269,6 +271,10 @@ impl Step<'_> {
                     // Whatever the second address is good for, one is enough for a demo.
                     return self.dial(target, found[0]);
                 }
+                // Its way out may be seconds from coming up.
+                Some(Answer::Failed | Answer::Refused) => {
+                    return Stage::Resolving { target, question: None, asked: self.now };
+                }
                 Some(_) => return self.fail(request::Failure::NoSuchName),
                 None => return self.keep_asking(target, question, asked),
             },
@@ -292,8 +298,9 @@ impl Step<'_> {
             }
             return self.fail(request::Failure::NoAnswer);
         }
+        let pause = if question.is_some() { ASK_AGAIN } else { ASK_AFTER_FAILURE };
         match (&target.destination, question) {
-            (_, Some(_)) if self.now.since(asked) < ASK_AGAIN => Stage::Resolving { target, question, asked },
+            _ if self.now.since(asked) < pause => Stage::Resolving { target, question, asked },
             (Destination::Name(name), old) => {
                 if let Some(old) = old {
                     self.laptop.give_up(old);
