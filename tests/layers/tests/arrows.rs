@@ -16,7 +16,7 @@ fn floor(folder: &str) -> Option<(&'static str, &'static [&'static str])> {
         ("firmware/services", "services", &["engine", "dataplane", "wire", "base", "hal-api"]),
         ("firmware/web_api", "web_api", &["services", "engine", "dataplane", "wire", "base", "hal-api"]),
         ("firmware/app", "app", &["web_api", "services", "engine", "dataplane", "wire", "base", "hal-api"]),
-        ("firmware/boards/", "board", &["app", "base", "hal-api", "hal-platform"]),
+        ("firmware/boards/", "board", &["app", "services", "engine", "base", "hal-api", "hal-platform"]),
         ("hal/api", "hal-api", &["base"]),
         ("hal/testkit", "hal-platform", &["hal-api", "base"]),
         ("hal/", "hal-platform", &["hal-api", "base", "hal-platform"]),
