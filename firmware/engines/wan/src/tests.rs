@@ -1,3 +1,5 @@
+//! What is said about the WAN, and that it is said once.
+
 extern crate std;
 
 use std::vec::Vec as List;

@@ -1,3 +1,5 @@
+//! The client's promises, rule by rule (RFC 2131 section 4.4).
+
 extern crate std;
 
 use std::vec;

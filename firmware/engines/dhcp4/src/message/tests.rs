@@ -1,3 +1,5 @@
+//! The codec's promises, also against an independent codec (RFC 2131, 2132, 3396).
+
 extern crate std;
 
 use std::vec;

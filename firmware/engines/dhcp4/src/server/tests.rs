@@ -1,3 +1,5 @@
+//! The server's promises, rule by rule (RFC 2131 section 4.3).
+
 extern crate std;
 
 use core::net::Ipv4Addr;
