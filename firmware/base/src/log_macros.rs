@@ -3,27 +3,33 @@
 //! Text is for the edges. State changes are typed events ([`crate::event`]). Callers need neither crate as a
 //! dependency. With `defmt`, arguments must implement `defmt::Format`; hand over numbers or `Debug2Format`.
 
+// rustfmt moves a macro's macro further right each time it looks at it.
+#[rustfmt::skip]
 macro_rules! define_level {
     ($dollar:tt $level:ident $doc:literal) => {
         #[doc = $doc]
         #[cfg(feature = "log")]
         #[macro_export]
-        macro_rules! $level { ($dollar($arg:tt)*) => { $crate::__log::$level!($dollar($arg)*) }; }
+        macro_rules! $level {
+            ($dollar($arg:tt)*) => { $crate::__log::$level!($dollar($arg)*) };
+        }
 
         #[doc = $doc]
         #[cfg(all(feature = "defmt", not(feature = "log")))]
         #[macro_export]
         macro_rules! $level {
-                                            ($dollar($arg:tt)*) => {{
-                                                use $crate::__defmt as defmt;
-                                                defmt::$level!($dollar($arg)*)
-                                            }};
-                                        }
+            ($dollar($arg:tt)*) => {{
+                use $crate::__defmt as defmt;
+                defmt::$level!($dollar($arg)*)
+            }};
+        }
 
         #[doc = $doc]
         #[cfg(not(any(feature = "log", feature = "defmt")))]
         #[macro_export]
-        macro_rules! $level { ($dollar($arg:tt)*) => {{ let _ = ::core::format_args!($dollar($arg)*); }}; }
+        macro_rules! $level {
+            ($dollar($arg:tt)*) => {{ let _ = ::core::format_args!($dollar($arg)*); }};
+        }
     };
 }
 
