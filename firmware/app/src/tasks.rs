@@ -13,7 +13,7 @@ use dialtone_services::settings::SettingsControl;
 use dialtone_services::stack::{StackRunner, ZoneNet, zone_stack};
 use dialtone_services::state::RouterState;
 use dialtone_services::wan::WanService;
-use dialtone_services::{settings as settings_service, sntp};
+use dialtone_services::{console, settings as settings_service, sntp};
 
 use super::*;
 
@@ -70,6 +70,9 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let control = SettingsControl::leak();
     spawner.spawn(settings_task(flash.clone(), control, state).expect("one router per process"));
     spawner.spawn(journal_task(flash, journal, state).expect("one router per process"));
+    if let Some(console) = board.console {
+        spawner.spawn(console_task(console, control, state).expect("one router per process"));
+    }
     state.note(Event::Started);
     state
 }
@@ -91,6 +94,15 @@ async fn settings_task(
     state: &'static RouterState,
 ) -> ! {
     settings_service::run(flash, control, state).await
+}
+
+#[embassy_executor::task]
+async fn console_task(
+    handle: ConsoleHandle,
+    control: &'static SettingsControl,
+    state: &'static RouterState,
+) -> ! {
+    console::run(handle, control, state).await
 }
 
 #[embassy_executor::task]

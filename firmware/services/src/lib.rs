@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod console;
 pub mod dataplane;
 pub mod dhcp4;
 pub mod dns;

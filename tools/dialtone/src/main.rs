@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod demo;
 mod run;
+mod settings;
 
 #[derive(Parser)]
 #[command(
@@ -29,6 +30,8 @@ enum Command {
     Demo(demo::Options),
     /// Be the router on this machine's interfaces.
     Run(run::Arguments),
+    /// Read, change and explain settings, of a running router or of its flash file.
+    Settings(settings::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match line.command.unwrap_or(Command::Demo(line.demo)) {
         Command::Demo(options) => demo::run(&options),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Settings(arguments) => settings::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

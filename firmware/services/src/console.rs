@@ -1,0 +1,223 @@
+//! One-line commands for people and for `dialtone settings`, over whatever the board calls a console.
+//!
+//! An answer is the word `ok` or `error` on a line, lines of text, and a line with a single dot. A line of text that begins
+//! with a dot gets another one in front. Commands: see `help`. Whoever reaches the console may change everything: the
+//! board decides who does (on Linux the socket's owner).
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+
+use dialtone_base::PortId;
+use dialtone_dataplane::Command;
+use dialtone_hal_api::console::ConsoleHandle;
+use dialtone_settings::{fields, json};
+
+use crate::settings::{Accepted, Request, SettingsControl};
+use crate::state::{RouterState, now};
+
+/// Answers commands; never ends.
+pub async fn run(
+    mut console: ConsoleHandle,
+    control: &'static SettingsControl,
+    state: &'static RouterState,
+) -> ! {
+    loop {
+        let line = console.next_line().await;
+        let answer = answer(line.trim(), control, state).await;
+        console.write(&frame(&answer)).await;
+    }
+}
+
+/// Text, or what was wrong with the command.
+type Answer = Result<String, String>;
+
+/// `ok` or `error`, the text with its dots doubled, the dot.
+fn frame(answer: &Answer) -> String {
+    let (word, text) = match answer {
+        Ok(text) => ("ok", text),
+        Err(text) => ("error", text),
+    };
+    let mut out = format!("{word}\n");
+    for line in text.lines() {
+        let dot = if line.starts_with('.') { "." } else { "" };
+        let _ = writeln!(out, "{dot}{line}");
+    }
+    out.push_str(".\n");
+    out
+}
+
+async fn answer(line: &str, control: &SettingsControl, state: &RouterState) -> Answer {
+    let (word, rest) = split(line);
+    let mut out = String::new();
+    match word {
+        "help" | "" => out.push_str(HELP),
+        "status" => status(state, &mut out),
+        "leases" | "devices" => leases(state, &mut out),
+        "flows" => flows(state, &mut out),
+        "counters" => counters(state, &mut out),
+        "events" => events(state, &mut out),
+        "trace" => return trace(rest, state).await,
+        "settings" => return settings(rest, control, state).await,
+        _ => return Err(format!("there is no command \"{word}\"; try help")),
+    }
+    Ok(out)
+}
+
+async fn settings(line: &str, control: &SettingsControl, state: &RouterState) -> Answer {
+    let (word, rest) = split(line);
+    let current = || state.current_settings().ok_or("the settings are not read yet: try again");
+    let request = match word {
+        "show" | "export" | "" => return Ok(json::export(&*current()?)),
+        "get" => return json::value_at(&*current()?, rest).map_err(|refused| format!("{refused}")),
+        "explain" => return Ok(explain(rest)),
+        "set" => {
+            let (path, value) = split(rest);
+            Request::Set { path: path.into(), value: value.into() }
+        }
+        "reset" => Request::Reset { path: rest.into() },
+        "import" => Request::Import(rest.into()),
+        "confirm" => Request::Confirm,
+        "revert" => Request::Revert,
+        _ => return Err(format!("there is no command \"settings {word}\"; try help")),
+    };
+    control.ask(request).await.map(|accepted| told(&accepted))
+}
+
+/// What came of a change, for people.
+fn told(accepted: &Accepted) -> String {
+    let mut out = match accepted.trial_ends {
+        Some(ends) => format!(
+            "revision {} is in force on trial: say \"settings confirm\" within {} s, or it goes back",
+            accepted.revision,
+            ends.since(now()).as_secs()
+        ),
+        None => format!("revision {} is in force", accepted.revision),
+    };
+    if accepted.unsaved {
+        out.push_str("; it could not be written to flash and is lost with the power");
+    }
+    out
+}
+
+/// The fields at `path` in plain words.
+pub fn explain(path: &str) -> String {
+    let mut out = String::new();
+    for field in fields::explain(path) {
+        let _ = writeln!(out, "{} ({}: {})", field.path, field.kind, field.range);
+        let _ = writeln!(out, "    {}", field.explanation);
+        if let Some(default) = fields::default_of(field) {
+            let _ = writeln!(out, "    default: {}", default.replace('\n', " "));
+        }
+    }
+    if out.is_empty() {
+        let _ = writeln!(out, "there is no field \"{path}\"; without a path all are explained");
+    }
+    out
+}
+
+async fn trace(line: &str, state: &RouterState) -> Answer {
+    let (word, rest) = split(line);
+    let packets = match word {
+        "start" => rest.parse::<u32>().unwrap_or(16).min(1000),
+        "stop" => 0,
+        _ => return Err("say \"trace start [PACKETS]\" or \"trace stop\"".into()),
+    };
+    state.commands.send(Command::Trace { packets }).await;
+    Ok(format!("the next {packets} packets are traced"))
+}
+
+fn status(state: &RouterState, out: &mut String) {
+    let wan = state.current_wan();
+    let _ = match (wan.address, wan.gateway) {
+        (Some(address), Some(gateway)) => writeln!(out, "internet: {address} via {gateway}"),
+        _ => writeln!(out, "internet: none, {}", wan.reason),
+    };
+    if let Some(settings) = state.current_settings() {
+        let _ = writeln!(out, "home: {}", settings.lan.address);
+    }
+    let links = state.links();
+    for (index, port) in state.ports.iter().enumerate() {
+        let up = if links.contains(PortId(index as u8)) { "up" } else { "down" };
+        let _ = writeln!(out, "port {}: {}, {up}", port.name, port.zone);
+    }
+    let leases = critical_section::with(|token| state.leases.borrow_ref(token).len());
+    let _ = writeln!(out, "leases: {leases}");
+    let _ = writeln!(out, "running for {} s", now().as_secs());
+    match state.unix_time() {
+        Some(unix) => drop(writeln!(out, "time: {} s since 1970", unix.0)),
+        None => out.push_str("time: not known yet\n"),
+    }
+}
+
+fn leases(state: &RouterState, out: &mut String) {
+    let leases = critical_section::with(|token| state.leases.borrow_ref(token).clone());
+    for lease in leases {
+        let left = lease.expires.since(now()).as_secs();
+        let kind = if lease.reserved { "reserved" } else { "leased" };
+        let _ = writeln!(
+            out,
+            "{} {} {} {kind}, {left} s left {}",
+            lease.address, lease.mac, lease.zone, lease.name
+        );
+    }
+}
+
+fn flows(state: &RouterState, out: &mut String) {
+    let flows = critical_section::with(|token| state.snapshot.borrow_ref(token).flows);
+    let _ = writeln!(out, "{} of {} in use, {} mappings", flows.in_use, flows.capacity, flows.mappings);
+    let _ = writeln!(
+        out,
+        "{} opened, {} expired, {} evicted, {} revoked",
+        flows.opened, flows.expired, flows.evicted, flows.revoked
+    );
+}
+
+fn counters(state: &RouterState, out: &mut String) {
+    let snapshot = critical_section::with(|token| state.snapshot.borrow_ref(token).clone());
+    for (port, counters) in state.ports.iter().zip(&snapshot.ports) {
+        let _ = writeln!(
+            out,
+            "{}: received {} frames {} bytes, sent {} frames {} bytes",
+            port.name, counters.received, counters.received_bytes, counters.sent, counters.sent_bytes
+        );
+    }
+    let _ =
+        writeln!(out, "fast path {}, slow path {}, for us {}", snapshot.fast, snapshot.slow, snapshot.punted);
+    for (reason, count) in snapshot.drops_seen() {
+        let _ = writeln!(out, "dropped {count}: {reason}");
+    }
+}
+
+fn events(state: &RouterState, out: &mut String) {
+    let mut next = state.events.next_sequence().saturating_sub(EVENTS);
+    while let Some(entry) = state.events.read(next) {
+        let millis = entry.at.as_millis();
+        let _ = writeln!(out, "{}.{:03} {}", millis / 1000, millis % 1000, entry.event);
+        next = entry.sequence + 1;
+    }
+}
+
+fn split(line: &str) -> (&str, &str) {
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    (word, rest.trim_start())
+}
+
+/// Events shown at once.
+const EVENTS: u64 = 40;
+
+const HELP: &str = "\
+status                      internet, ports, time
+devices, leases             who has which address
+flows, counters             how full the tables are, what was dropped and why
+events                      what happened last
+trace start [PACKETS], trace stop
+settings show               all settings as JSON
+settings get PATH           one of them
+settings set PATH VALUE     change one; VALUE is JSON, a word, or words with commas
+settings reset [PATH]       back to the default, or out of its list
+settings explain [PATH]     what they are for
+settings import JSON        all of them at once, on one line
+settings confirm, settings revert
+                            keep the change on trial, or take it back
+";
