@@ -88,9 +88,11 @@ use accounting::Accounting;
 use bridge::ForwardingTable;
 use conntrack::FlowTable;
 use conntrack::key::Realm;
+use conntrack::list::NONE;
 use nat::fragments::{Fragments, PacketId};
 use nat::mapping::Mappings;
 use pipeline::Prepared;
+use route::forward;
 use route::icmp_out::IcmpOut;
 use route::neighbor::NeighborTable;
 use trace::{Filter, Trace, Tracer};
@@ -385,13 +387,18 @@ impl Dataplane {
         // Tight loops, so that as many reads as possible are under way at once.
         let touched = hashes.iter().fold(0, |sum, hash| sum ^ self.flows.touch_index(*hash));
         let likely = hashes.map(|hash| self.flows.likely(hash));
-        let touched = likely.iter().fold(touched, |sum, record| sum ^ self.flows.touch_record(*record));
-        black_box(touched);
+        let mut touched = likely.iter().fold(touched, |sum, record| sum ^ self.flows.touch_record(*record));
+        let mut opening = 0;
         for ((prepared, ..), likely) in few.iter_mut().zip(likely) {
             if let Some(prepared) = prepared {
                 prepared.likely = likely;
+                if likely == NONE {
+                    touched ^= forward::foresee(self, &prepared.key, opening);
+                    opening += 1;
+                }
             }
         }
+        black_box(touched);
         let count = few.len();
         for (prepared, frame, verdict) in few {
             *verdict = pipeline::run(self, now, from, prepared.as_ref(), frame);

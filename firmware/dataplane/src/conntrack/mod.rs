@@ -352,10 +352,11 @@ impl FlowTable {
         self.records.get(number as usize).map_or(0, |record| record.epoch)
     }
 
-    /// Brings the place of the next flow into the cache.
+    /// Brings the place of the next flow but `ahead` into the cache.
     #[inline]
-    pub(crate) fn touch_next(&self) -> u32 {
-        let next = self.free_count.checked_sub(1).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
+    pub(crate) fn touch_next(&self, ahead: usize) -> u32 {
+        let next =
+            self.free_count.checked_sub(1 + ahead).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
         let slot = self.flows.get(next as usize).map_or(0, |flow| flow.slot);
         slot ^ self.touch_record(next * 2) ^ self.touch_record(next * 2 + 1)
     }

@@ -103,13 +103,22 @@ impl Mappings {
     /// Reads, all at once, the places that [`Self::of_inside`], [`Self::create`] and [`Self::attach`] will look at for a new
     /// flow whose inside port can be kept.
     #[inline]
-    pub(crate) fn touch(&self, realm: Realm, space: Space, inside: (Ipv4Addr, u16), remote: Ipv4Addr) -> u32 {
-        let next = self.free_count.checked_sub(1).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
+    pub(crate) fn touch(
+        &self,
+        realm: Realm,
+        space: Space,
+        inside: (Ipv4Addr, u16),
+        remote: Ipv4Addr,
+        ahead: usize,
+    ) -> u32 {
+        let next =
+            self.free_count.checked_sub(1 + ahead).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
         let external =
             self.by_external.get(space as usize).and_then(|ports| ports.get(usize::from(inside.1)));
         self.by_inside.touch(inside_key(realm, space, inside))
             ^ self.permissions.touch(permission_key(next, remote))
             ^ external.copied().unwrap_or(0)
+            ^ self.mappings.get(next as usize).map_or(0, |mapping| mapping.flows)
     }
 
     /// The mapping of an external port.

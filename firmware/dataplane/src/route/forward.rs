@@ -136,7 +136,7 @@ fn open(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result<u32
     if packet.realm == Realm::Wan {
         return open_in(plane, packet);
     }
-    foresee(plane, packet);
+    black_box(foresee(plane, &key_of(packet.realm, &packet.ip), 0));
     let wan = plane.zone(Zone::Wan).address;
     if wan.is_some_and(|prefix| prefix.address() == packet.ip.destination) {
         return hairpin::open(plane, packet, frame);
@@ -154,17 +154,16 @@ fn may_open(packet: &Packet) -> Result<(), DropReason> {
 }
 
 /// A new flow is found nowhere yet, and each table says so with a wait for memory. Reads their places together first,
-/// so that there is one wait instead of six: as if the inside port is kept, which it nearly always is.
-fn foresee(plane: &Dataplane, packet: &Packet) {
-    let ip = &packet.ip;
-    let (Some(space), Some(wan)) = (Space::of(ip.protocol.0), plane.zone(Zone::Wan).address) else { return };
-    let inside = (ip.source, ip.source_port);
-    let outside = (wan.address(), ip.source_port);
-    let back = Key::new(Realm::Wan, ip.protocol.0, (ip.destination, ip.destination_port), outside);
-    let touched = plane.flows.touch_index(plane.flows.hash(&back))
-        ^ plane.flows.touch_next()
-        ^ plane.mappings.touch(packet.realm, space, inside, ip.destination);
-    black_box(touched);
+/// so that there is one wait instead of six: as if the inside port is kept, which it nearly always is. `ahead` is how many
+/// flows are opened before this one. The result only keeps the reads from being left out.
+#[inline]
+pub(crate) fn foresee(plane: &Dataplane, key: &Key, ahead: usize) -> u32 {
+    let (inside, remote, protocol) = (key.source(), key.destination(), key.protocol());
+    let (Some(space), Some(wan)) = (Space::of(protocol), plane.zone(Zone::Wan).address) else { return 0 };
+    let back = Key::new(Realm::Wan, protocol, remote, (wan.address(), inside.1));
+    plane.flows.touch_index(plane.flows.hash(&back))
+        ^ plane.flows.touch_next(ahead)
+        ^ plane.mappings.touch(key.realm(), space, inside, remote.0, ahead)
 }
 
 /// From inside or from the router to the WAN, or between inside zones.

@@ -158,3 +158,27 @@ fn a_batch_is_decided_like_its_packets_one_by_one() {
         assert_eq!((sent.verdict, &sent.bytes[..]), (*verdict, got.bytes()));
     }
 }
+
+#[test]
+fn frames_of_a_batch_that_must_wait_are_held_in_their_order() {
+    let mut home = Home::without_neighbors(&config(), Limits::SMALL);
+    let packet = |port| frame(mac(ALICE), router_mac(Zone::Lan), &udp((ALICE, port), (SERVER, 53)));
+    let own = frame(mac(ALICE), router_mac(Zone::Lan), &udp((ALICE, 5000), (LAN, 53)));
+    let frames = [packet(5001), own, packet(5002)];
+    let mut frames: Vec<_> = frames.iter().map(|bytes| home.pool.copy_of(bytes).unwrap()).collect();
+    let mut verdicts = [Verdict::Hairpin; 3];
+    home.plane.process_batch(home.now, LAN_PORT, &mut frames, &mut verdicts);
+    assert_eq!(verdicts, [Verdict::Held, Verdict::Punt(Zone::Lan), Verdict::Held]);
+    for (frame, _) in frames.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Held) {
+        home.plane.hold(home.now, frame);
+    }
+    home.plane
+        .command(home.now, Command::PinNeighbor { zone: Zone::Wan, address: GATEWAY, mac: mac(GATEWAY) });
+    let sent = home.poll_all().sent;
+    let ports: Vec<u16> = sent
+        .iter()
+        .filter(|(_, bytes)| bytes[12..14] == [8, 0])
+        .map(|(_, bytes)| check(bytes, &Offload::default()).source_port)
+        .collect();
+    assert_eq!(ports, [5001, 5002]);
+}
