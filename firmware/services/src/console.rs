@@ -13,6 +13,7 @@ use dialtone_dataplane::Command;
 use dialtone_hal_api::console::ConsoleHandle;
 use dialtone_settings::{fields, json};
 
+use crate::devices::DevicesService;
 use crate::settings::{Accepted, Request, SettingsControl};
 use crate::state::{RouterState, now};
 
@@ -20,11 +21,12 @@ use crate::state::{RouterState, now};
 pub async fn run(
     mut console: ConsoleHandle,
     control: &'static SettingsControl,
+    devices: &'static DevicesService,
     state: &'static RouterState,
 ) -> ! {
     loop {
         let line = console.next_line().await;
-        let answer = answer(line.trim(), control, state).await;
+        let answer = answer(line.trim(), control, devices, state).await;
         console.write(&frame(&answer)).await;
     }
 }
@@ -47,13 +49,19 @@ fn frame(answer: &Answer) -> String {
     out
 }
 
-async fn answer(line: &str, control: &SettingsControl, state: &RouterState) -> Answer {
+async fn answer(
+    line: &str,
+    control: &SettingsControl,
+    devices: &DevicesService,
+    state: &RouterState,
+) -> Answer {
     let (word, rest) = split(line);
     let mut out = String::new();
     match word {
         "help" | "" => out.push_str(HELP),
         "status" => status(state, &mut out),
-        "leases" | "devices" => leases(state, &mut out),
+        "devices" => at_home(devices, &mut out),
+        "leases" => leases(state, &mut out),
         "flows" => flows(state, &mut out),
         "counters" => counters(state, &mut out),
         "events" => events(state, &mut out),
@@ -150,6 +158,17 @@ fn status(state: &RouterState, out: &mut String) {
     }
 }
 
+fn at_home(devices: &DevicesService, out: &mut String) {
+    for device in devices.list() {
+        let online = if device.online { "online" } else { "offline" };
+        let _ = write!(out, "{} {} {online}", device.mac, device.zone);
+        if let Some(address) = device.address {
+            let _ = write!(out, " {address}");
+        }
+        let _ = writeln!(out, " {}", device.label);
+    }
+}
+
 fn leases(state: &RouterState, out: &mut String) {
     let leases = critical_section::with(|token| state.leases.borrow_ref(token).clone());
     for lease in leases {
@@ -208,7 +227,8 @@ const EVENTS: u64 = 40;
 
 const HELP: &str = "\
 status                      internet, ports, time
-devices, leases             who has which address
+devices                     who is at home
+leases                      who has which address
 flows, counters             how full the tables are, what was dropped and why
 events                      what happened last
 trace start [PACKETS], trace stop

@@ -263,7 +263,7 @@ fn guest_ports(settings: &Settings, ports: &[PortHandle]) -> PortSet {
     if !settings.guest.enabled {
         return PortSet::EMPTY;
     }
-    let lent = |port: &PortHandle| settings.guest.ports.iter().any(|name| *name == port.info.name);
+    let lent = |port: &PortHandle| settings.guest.ports.contains(&port.info.name);
     let lent = ports.iter().enumerate().filter(|(_, port)| lent(port));
     lent.fold(PortSet::EMPTY, |ports, (index, _)| ports.with(PortId(index as u8)))
 }

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod console;
 pub mod dataplane;
+pub mod devices;
 pub mod dhcp4;
 pub mod dns;
 pub mod settings;

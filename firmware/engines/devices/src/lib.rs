@@ -134,6 +134,14 @@ impl Devices {
         }
     }
 
+    /// The router's own label, when it changed.
+    pub fn set_hostname(&mut self, hostname: &str) {
+        if self.hostname.as_str() != hostname {
+            self.hostname = Text::lossy(hostname);
+            self.rename();
+        }
+    }
+
     /// All of them, longest known first.
     pub fn iter(&self) -> impl Iterator<Item = &Device> {
         self.devices.iter()
