@@ -114,7 +114,7 @@ impl Target {
                 self.plane.command(self.now, Command::Probe { zone: Zone::Lan, address });
                 let mac = MacAddress([2, 0, 0, 0, 9, 9]);
                 self.plane.command(self.now, Command::PinNeighbor { zone: Zone::Wan, address: GATEWAY, mac });
-                self.plane.command(self.now, Command::Trace { packets: 3 });
+                self.plane.command(self.now, Command::Trace { filter: Default::default(), packets: 3 });
             }
             _ => self.send_mutated(from, bytes, choice),
         }

@@ -95,7 +95,7 @@ use pipeline::Prepared;
 use route::forward;
 use route::icmp_out::IcmpOut;
 use route::neighbor::NeighborTable;
-use trace::{Filter, Trace, Tracer};
+use trace::{Trace, Tracer};
 
 pub use accounting::Usage;
 pub use config::{
@@ -323,15 +323,10 @@ impl Dataplane {
                 self.stations.forget_port(port);
                 self.epoch = self.epoch.wrapping_add(1);
             }
-            Command::Trace { packets } => self.tracer.start(Filter::default(), packets),
+            Command::Trace { filter, packets } => self.tracer.start(filter, packets),
             Command::FlushFlows => self.drop_flows(true),
         }
         self.follow_neighbors();
-    }
-
-    /// Traces the next packets that match.
-    pub fn trace(&mut self, filter: Filter, packets: u32) {
-        self.tracer.start(filter, packets);
     }
 
     /// Finished traces, oldest first.

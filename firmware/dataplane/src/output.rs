@@ -8,6 +8,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use dialtone_base::counter::{Counters, Reason};
 use dialtone_base::{Frame, Instant, MacAddress, PortId, PortSet, Zone};
 
+use crate::trace::Filter;
 use crate::verdict::DropReason;
 
 /// One thing to do; call `Dataplane::poll` until [`Output::Wait`].
@@ -109,8 +110,10 @@ pub enum Command {
     },
     /// A port's link went down: forget the stations behind it.
     LinkDown(PortId),
-    /// Trace the next `packets` packets; 0 switches tracing off.
+    /// Trace the next `packets` packets that match; 0 switches tracing off.
     Trace {
+        /// Which.
+        filter: Filter,
         /// How many.
         packets: u32,
     },

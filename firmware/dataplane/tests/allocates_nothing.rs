@@ -56,7 +56,7 @@ fn forwarding_evicting_and_expiring_allocate_nothing() {
     plane.configure(now, &config);
     let mac = MacAddress([2, 0, 0, 0, 9, 9]);
     plane.command(now, Command::PinNeighbor { zone: Zone::Wan, address: gateway, mac });
-    plane.command(now, Command::Trace { packets: 100 });
+    plane.command(now, Command::Trace { filter: Default::default(), packets: 100 });
     let before = calls();
     for number in 0..20_000_u32 {
         let mut frame = pool.take(1400).unwrap();

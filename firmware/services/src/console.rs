@@ -10,6 +10,7 @@ use core::fmt::Write;
 
 use dialtone_base::PortId;
 use dialtone_dataplane::Command;
+use dialtone_dataplane::trace::Filter;
 use dialtone_hal_api::console::ConsoleHandle;
 use dialtone_settings::{fields, json};
 
@@ -126,13 +127,51 @@ pub fn explain(path: &str) -> String {
 
 async fn trace(line: &str, state: &RouterState) -> Answer {
     let (word, rest) = split(line);
-    let packets = match word {
-        "start" => rest.parse::<u32>().unwrap_or(16).min(1000),
-        "stop" => 0,
-        _ => return Err("say \"trace start [PACKETS]\" or \"trace stop\"".into()),
-    };
-    state.commands.send(Command::Trace { packets }).await;
-    Ok(format!("the next {packets} packets are traced"))
+    match word {
+        "start" => {
+            let (filter, packets) = traced(rest)?;
+            state.commands.send(Command::Trace { filter, packets }).await;
+            Ok(format!("the next {packets} packets that match are traced; see them with \"trace show\""))
+        }
+        "stop" => {
+            state.commands.send(Command::Trace { filter: Filter::default(), packets: 0 }).await;
+            Ok("tracing is off".into())
+        }
+        "show" => {
+            let mut out = String::new();
+            let traces = critical_section::with(|token| state.traces.borrow_ref(token).clone());
+            for trace in &traces {
+                let _ = writeln!(out, "{trace}");
+            }
+            if traces.is_empty() {
+                out.push_str("nothing was traced yet\n");
+            }
+            Ok(out)
+        }
+        _ => {
+            Err("say \"trace start [PACKETS] [MAC] [ADDRESS] [port=N]\", \"trace show\" or \"trace stop\""
+                .into())
+        }
+    }
+}
+
+/// Which packets, and how many: words in any order.
+fn traced(words: &str) -> Result<(Filter, u32), String> {
+    let (mut filter, mut packets) = (Filter::default(), 16);
+    for word in words.split_whitespace() {
+        if let Ok(count) = word.parse::<u32>() {
+            packets = count.min(1000);
+        } else if let Ok(address) = word.parse() {
+            filter.address = Some(address);
+        } else if let Some(port) = word.strip_prefix("port=").and_then(|port| port.parse().ok()) {
+            filter.port = Some(port);
+        } else if let Ok(mac) = word.parse() {
+            filter.mac = Some(mac);
+        } else {
+            return Err(format!("{word} is no number of packets, address, MAC address or port=N"));
+        }
+    }
+    Ok((filter, packets))
 }
 
 fn status(state: &RouterState, out: &mut String) {
@@ -231,7 +270,7 @@ devices                     who is at home
 leases                      who has which address
 flows, counters             how full the tables are, what was dropped and why
 events                      what happened last
-trace start [PACKETS], trace stop
+trace start [PACKETS] [MAC] [ADDRESS] [port=N], trace show, trace stop
 settings show               all settings as JSON
 settings get PATH           one of them
 settings set PATH VALUE     change one; VALUE is JSON, a word, or words with commas

@@ -242,6 +242,9 @@ impl DataplaneService {
             let mut usage = self.state.usage.borrow_ref_mut(token);
             usage.clear();
             usage.extend(self.dataplane.devices().copied());
+            let mut traces = self.state.traces.borrow_ref_mut(token);
+            traces.clear();
+            traces.extend(self.dataplane.traces().cloned());
         });
     }
 

@@ -44,6 +44,8 @@ pub struct RouterState {
     pub snapshot: Mutex<RefCell<dataplane::Snapshot>>,
     /// The name server's counters and servers, at most a second old. Written by the DNS service.
     pub dns: Mutex<RefCell<Option<dialtone_dns::Snapshot>>>,
+    /// Packets traced lately, oldest first, at most a second old. Written by the data plane's task.
+    pub traces: Mutex<RefCell<Vec<dataplane::trace::Trace>>>,
     /// What each device moved, at most a second old. Written by the data plane's task.
     pub usage: Mutex<RefCell<Vec<dataplane::Usage>>>,
     /// Leases of all zones. Written by the DHCP service.
@@ -109,6 +111,7 @@ impl RouterState {
             dataplane_events: PubSubChannel::new(),
             snapshot: Mutex::new(RefCell::new(snapshot)),
             dns: Mutex::new(RefCell::new(None)),
+            traces: Mutex::new(RefCell::new(Vec::new())),
             usage: Mutex::new(RefCell::new(Vec::new())),
             leases: Mutex::new(RefCell::new(Vec::new())),
             clock: Mutex::new(Cell::new(None)),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod console;
 mod demo;
 mod run;
 mod settings;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Options),
     /// Be the router on this machine's interfaces.
     Run(run::Arguments),
+    /// Ask a running router: status, devices, counters, events, a packet trace.
+    Console(console::Arguments),
     /// Read, change and explain settings, of a running router or of its flash file.
     Settings(settings::Arguments),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = match line.command.unwrap_or(Command::Demo(line.demo)) {
         Command::Demo(options) => demo::run(&options),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
     };
     match result {

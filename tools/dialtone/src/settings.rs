@@ -5,10 +5,8 @@
 //! cut you off come on trial and wait for `dialtone settings confirm`; on a flash file there is nobody to cut off.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use dialtone_hal_linux::flash::{FLASH_SIZE, FileFlash};
@@ -17,6 +15,8 @@ use dialtone_settings::json::{self, Refused};
 use dialtone_settings::storage::{Origin, SETTINGS_RANGE, SettingsStore};
 use dialtone_settings::tree::Settings;
 use embassy_futures::block_on;
+
+use crate::console::{ask, default_socket, print};
 
 /// What `dialtone settings` is told.
 #[derive(Args, Debug)]
@@ -123,39 +123,6 @@ fn online(socket: &Path, what: &What) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One command to the console, its answer, or its refusal as the error.
-fn ask(socket: &Path, command: &str) -> Result<String, Box<dyn Error>> {
-    let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => {
-            format!("not allowed to use {}: only the router's user and root may, try sudo", socket.display())
-        }
-        _ => format!(
-            "no router answers at {} ({error}): start one with `dialtone run`, name its console with --socket, or \
-             its flash file with --flash",
-            socket.display()
-        ),
-    })?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    writeln!(stream, "{command}")?;
-    let silent =
-        |error: std::io::Error| format!("the router at {} does not answer: {error}", socket.display());
-    let mut lines = BufReader::new(stream).lines();
-    let word = lines.next().ok_or("the router hung up")?.map_err(silent)?;
-    if let Some(reason) = word.strip_prefix("error: ") {
-        return Err(reason.into());
-    }
-    let mut text = String::new();
-    for line in lines {
-        let line = line.map_err(silent)?;
-        if line == "." {
-            return if word == "ok" { Ok(text) } else { Err(text.trim_end().into()) };
-        }
-        text.push_str(if line.starts_with('.') { &line[1..] } else { &line });
-        text.push('\n');
-    }
-    Err("the router hung up in the middle of its answer".into())
-}
-
 fn offline(flash: &Path, what: &What) -> Result<(), Box<dyn Error>> {
     let about = |error: &dyn std::fmt::Display| format!("flash file {}: {error}", flash.display());
     if matches!(what, What::Show | What::Get { .. } | What::Export { .. }) && !flash.exists() {
@@ -232,18 +199,3 @@ fn write_file(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
 fn name(file: &Path) -> String {
     if file == Path::new("-") { "standard input".into() } else { file.display().to_string() }
 }
-
-/// The system's router, or one that this user runs.
-fn default_socket() -> PathBuf {
-    let own =
-        std::env::var_os("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("dialtone/console.sock"));
-    own.filter(|path| path.exists()).unwrap_or_else(|| "/run/dialtone/console.sock".into())
-}
-
-/// Text for people or for a pipe; whoever reads it may have gone.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// How long a router may take to answer: writing flash takes a while.
-const PATIENCE: Duration = Duration::from_secs(10);

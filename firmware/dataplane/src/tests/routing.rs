@@ -183,7 +183,7 @@ fn the_router_answers_and_probes_from_its_own_stacks() {
 fn a_trace_tells_the_stages_of_one_packet_and_costs_no_verdict() {
     use std::string::ToString;
     let mut home = Home::new(&config());
-    home.plane.command(home.now, Command::Trace { packets: 2 });
+    home.plane.command(home.now, Command::Trace { filter: Default::default(), packets: 2 });
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53)));
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53)));
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53)));
