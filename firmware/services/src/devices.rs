@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use critical_section::Mutex;
+use dialtone_base::Zone;
 use dialtone_base::event::Event;
 use dialtone_base::text::Text;
 use dialtone_dataplane as dataplane;
@@ -41,7 +42,8 @@ impl DevicesService {
         let mut events = self.state.dataplane_events();
         loop {
             match select(events.next_message_pure(), Timer::after_secs(1)).await {
-                Either::First(dataplane::Event::StationSeen { zone, port, mac }) => {
+                // Whoever is on the WAN is not at home.
+                Either::First(dataplane::Event::StationSeen { zone, port, mac }) if zone != Zone::Wan => {
                     self.feed(Input::Seen { mac, zone, port });
                 }
                 Either::First(_) => {}
