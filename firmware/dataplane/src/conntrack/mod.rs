@@ -6,111 +6,37 @@
 //! ICMP without an answer): second chance for those still in use, first of the device at its own limit, else of all.
 //! Established flows are never evicted; UDP with answers only after the RFC's two minutes of silence.
 
+mod eviction;
 pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod map;
+mod record;
 pub(crate) mod tcp;
+mod timers;
 
 use alloc::boxed::Box;
 use alloc::vec;
 use core::net::Ipv4Addr;
 
 use dialtone_base::{Duration, Instant, Random};
-use dialtone_wire::checksum::Delta;
 
 use self::index::Index;
 use self::key::{HashKey, Key};
-use self::list::{Chain, Link, Links, NONE};
+use self::list::{Chain, Link, NONE};
 use self::tcp::TcpState;
-use crate::accounting::DeviceHandle;
 use crate::config::Timeouts;
 use crate::output::FlowCounters;
+
+pub(crate) use self::eviction::NoRoom;
+pub(crate) use self::record::{EGRESS_FLOOD, EGRESS_PUNT, Record, flag};
 
 /// Moments in flow records: 2^17 µs (about 131 ms) since start; wraps after 17 years.
 pub(crate) type Tick = u32;
 
 const TICK_SHIFT: u32 = 17;
-/// Ticks of one slot of the wheel, as a power of two: about one second.
-const SLOT_SHIFT: u32 = 3;
-/// Slots of the wheel: 2 h 23 min, more than the longest default timer. Longer timers are looked at once per turn.
-const SLOTS: usize = 8192;
-/// Share of the table in use, in percent, above which timers get short.
-const PRESSURE: usize = 75;
 /// RFC 4787 REQ-5: the least a UDP mapping may live.
 const UDP_LEAST: Duration = Duration::from_secs(120);
-/// Flows looked at to find one to evict.
-const CHANCES: usize = 8;
-
-/// The record of one direction does not end at a port but at the router's stack for the WAN.
-pub(crate) const EGRESS_PUNT: u8 = 0xff;
-/// The station's port is not known: to every port of the zone (see [`Record::zone`]).
-pub(crate) const EGRESS_FLOOD: u8 = 0xfe;
-
-/// Bits of [`Record::flags`].
-pub(crate) mod flag {
-    /// The fast path may handle packets of this direction.
-    pub(crate) const FAST: u8 = 1;
-    /// Packets of this direction restart the idle timer.
-    pub(crate) const REFRESH: u8 = 2;
-}
-
-/// One direction of a flow: how its packets look when they arrive, and what they become. One cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub(crate) struct Record {
-    pub(crate) key: Key,
-    /// Addresses and ports afterwards.
-    pub(crate) source: Ipv4Addr,
-    pub(crate) destination: Ipv4Addr,
-    pub(crate) source_port: u16,
-    pub(crate) destination_port: u16,
-    /// What the new addresses change in the pseudo-header's sum.
-    pub(crate) address_delta: Delta,
-    /// What addresses and ports change in the transport's checksum.
-    pub(crate) transport_delta: Delta,
-    /// What addresses and one hop less change in the IP header's checksum.
-    pub(crate) hop_delta: Delta,
-    /// Destination and source MAC afterwards, as on the wire.
-    pub(crate) macs: [u8; 12],
-    /// Port it leaves by, or one of the `EGRESS_` values.
-    pub(crate) egress: u8,
-    pub(crate) flags: u8,
-    /// Longest IP packet of the way out.
-    pub(crate) mtu: u16,
-    /// The device it is accounted to.
-    pub(crate) device: DeviceHandle,
-    /// Port its packets come in by; another one means that the station moved.
-    pub(crate) ingress: u8,
-    /// Zone of `egress`, as an index.
-    pub(crate) zone: u8,
-    /// When the last packet came that counts for the timer.
-    pub(crate) seen: Tick,
-    /// Configuration under which the decision was made.
-    pub(crate) epoch: u32,
-}
-
-impl Record {
-    pub(crate) const FREE: Self = Self {
-        key: Key::new(key::Realm::Lan, 0, (Ipv4Addr::UNSPECIFIED, 0), (Ipv4Addr::UNSPECIFIED, 0)),
-        source: Ipv4Addr::UNSPECIFIED,
-        destination: Ipv4Addr::UNSPECIFIED,
-        source_port: 0,
-        destination_port: 0,
-        address_delta: Delta::NONE,
-        transport_delta: Delta::NONE,
-        hop_delta: Delta::NONE,
-        macs: [0; 12],
-        egress: 0,
-        flags: 0,
-        mtu: 0,
-        device: DeviceHandle::NOBODY,
-        ingress: 0,
-        zone: 0,
-        seen: 0,
-        epoch: 0,
-    };
-}
 
 /// How a flow came to be; decides what is checked again when the configuration changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,22 +114,6 @@ const FREE_FLOW: Flow = Flow {
     device: 0,
 };
 
-/// Why there is no room for a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoRoom {
-    /// Nothing may be evicted.
-    Table,
-    /// Nothing of this device may be evicted.
-    Device,
-}
-
-/// Whose flows are looked at for one to evict.
-#[derive(Clone, Copy)]
-enum Queue {
-    All,
-    Device(u16),
-}
-
 /// A flow that ended, with what the NAT must let go of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended {
@@ -254,31 +164,6 @@ pub(crate) struct FlowTable {
     revoked: u64,
 }
 
-struct WheelLinks<'a>(&'a mut [Flow]);
-struct QueueLinks<'a>(&'a mut [Flow]);
-struct DeviceLinks<'a>(&'a mut [Flow]);
-
-impl Links for WheelLinks<'_> {
-    #[inline(always)]
-    fn link(&mut self, index: u32) -> Option<&mut Link> {
-        self.0.get_mut(index as usize).map(|flow| &mut flow.wheel)
-    }
-}
-
-impl Links for QueueLinks<'_> {
-    #[inline(always)]
-    fn link(&mut self, index: u32) -> Option<&mut Link> {
-        self.0.get_mut(index as usize).map(|flow| &mut flow.queue)
-    }
-}
-
-impl Links for DeviceLinks<'_> {
-    #[inline(always)]
-    fn link(&mut self, index: u32) -> Option<&mut Link> {
-        self.0.get_mut(index as usize).map(|flow| &mut flow.of_device)
-    }
-}
-
 /// The tick `now` lies in.
 #[inline(always)]
 pub(crate) const fn tick(now: Instant) -> Tick {
@@ -303,7 +188,7 @@ impl FlowTable {
             flows: vec![FREE_FLOW; capacity].into_boxed_slice(),
             free,
             free_count: capacity,
-            wheel: vec![Chain::EMPTY; SLOTS].into_boxed_slice(),
+            wheel: vec![Chain::EMPTY; timers::SLOTS].into_boxed_slice(),
             cursor: 0,
             transitory: Chain::EMPTY,
             answered: Chain::EMPTY,
@@ -397,10 +282,6 @@ impl FlowTable {
         self.flows.len() - self.free_count
     }
 
-    pub(crate) fn is_under_pressure(&self) -> bool {
-        self.in_use() * 100 > self.flows.len() * PRESSURE
-    }
-
     pub(crate) fn counters(&self) -> FlowCounters {
         FlowCounters {
             in_use: self.in_use() as u32,
@@ -416,111 +297,6 @@ impl FlowTable {
     /// Flows of a device.
     pub(crate) fn flows_of(&self, device: u16) -> u32 {
         self.devices.get(device as usize).map_or(0, |device| device.flows)
-    }
-
-    /// Makes sure that [`Self::open`] has room for a flow of `device`; what had to go for it comes back.
-    pub(crate) fn make_room(&mut self, now: Tick, device: u16) -> Result<Option<Ended>, NoRoom> {
-        let (queue, full) = if self.flows_of(device) >= self.per_device {
-            (Queue::Device(device), NoRoom::Device)
-        } else if self.free_count == 0 {
-            (Queue::All, NoRoom::Table)
-        } else {
-            return Ok(None);
-        };
-        self.evict_from(queue, now).map(Some).ok_or(full)
-    }
-
-    /// Ends the oldest flow that may be evicted.
-    pub(crate) fn evict(&mut self, now: Tick) -> Option<Ended> {
-        self.evict_from(Queue::All, now)
-    }
-
-    fn evict_from(&mut self, queue: Queue, now: Tick) -> Option<Ended> {
-        let victim = match self.oldest(queue, Class::Transitory) {
-            Some(_) => self.oldest_unused(queue, Class::Transitory)?,
-            // RFC 4787 REQ-5: what was answered stays for two silent minutes.
-            None => {
-                let oldest = self.oldest_unused(queue, Class::Answered)?;
-                if self.idle(oldest, now) < ticks(UDP_LEAST) {
-                    return None;
-                }
-                oldest
-            }
-        };
-        self.evicted += 1;
-        Some(self.end(victim))
-    }
-
-    fn oldest(&mut self, queue: Queue, class: Class) -> Option<u32> {
-        match (queue, class) {
-            (Queue::All, Class::Transitory) => self.transitory.oldest(),
-            (Queue::All, _) => self.answered.oldest(),
-            (Queue::Device(device), class) => self.devices.get_mut(device as usize)?.chain(class)?.oldest(),
-        }
-    }
-
-    /// The oldest of a queue, after those that were used since they were queued got their second chance.
-    fn oldest_unused(&mut self, queue: Queue, class: Class) -> Option<u32> {
-        let mut oldest = self.oldest(queue, class)?;
-        for _ in 0..CHANCES {
-            if !self.used_since_queued(oldest) {
-                break;
-            }
-            self.requeue(oldest);
-            oldest = self.oldest(queue, class)?;
-        }
-        Some(oldest)
-    }
-
-    fn used_since_queued(&self, flow: u32) -> bool {
-        let queued = self.flows.get(flow as usize).map_or(0, |flow| flow.queued);
-        let seen = self.seen(flow);
-        // Ticks wrap; a difference below half the range lies in the future.
-        seen != queued && seen.wrapping_sub(queued) < u32::MAX / 2
-    }
-
-    fn seen(&self, flow: u32) -> Tick {
-        let first = self.records.get(flow as usize * 2).map_or(0, |record| record.seen);
-        let second = self.records.get(flow as usize * 2 + 1).map_or(0, |record| record.seen);
-        if second.wrapping_sub(first) < u32::MAX / 2 { second } else { first }
-    }
-
-    fn idle(&self, flow: u32, now: Tick) -> u32 {
-        let idle = now.wrapping_sub(self.seen(flow));
-        if idle > u32::MAX / 2 { 0 } else { idle }
-    }
-
-    fn requeue(&mut self, flow: u32) {
-        self.unqueue(flow);
-        self.queue(flow);
-    }
-
-    fn queue(&mut self, number: u32) {
-        let seen = self.seen(number);
-        let Some(flow) = self.flows.get_mut(number as usize) else { return };
-        flow.queued = seen;
-        let (class, device) = (flow.class, flow.device);
-        match class {
-            Class::Transitory => self.transitory.push(&mut QueueLinks(&mut self.flows), number),
-            Class::Answered => self.answered.push(&mut QueueLinks(&mut self.flows), number),
-            Class::Established => return,
-        }
-        if let Some(chain) = self.devices.get_mut(device as usize).and_then(|device| device.chain(class)) {
-            chain.push(&mut DeviceLinks(&mut self.flows), number);
-        }
-    }
-
-    fn unqueue(&mut self, number: u32) {
-        let Some(flow) = self.flows.get(number as usize) else { return };
-        let (class, device) = (flow.class, flow.device);
-        match class {
-            Class::Transitory => self.transitory.remove(&mut QueueLinks(&mut self.flows), number),
-            Class::Answered => self.answered.remove(&mut QueueLinks(&mut self.flows), number),
-            Class::Established => return,
-        }
-        if let Some(chain) = self.devices.get_mut(device as usize).and_then(|device| device.chain(class)) {
-            chain.remove(&mut DeviceLinks(&mut self.flows), number);
-        }
     }
 
     /// Writes a flow with its two records, `forth` of the packet that opens it and found no flow, and `back` of its
@@ -604,82 +380,6 @@ impl FlowTable {
             self.unschedule(flow_number);
             self.schedule(flow_number, now);
         }
-    }
-
-    fn timeout(&self, flow: u32) -> u32 {
-        let Some(flow) = self.flows.get(flow as usize) else { return 0 };
-        ticks(match (flow.protocol, flow.class) {
-            (6, Class::Established) => self.timeouts.tcp_established,
-            (6, _) => self.timeouts.tcp_transitory,
-            (1, _) => self.timeouts.icmp,
-            _ if self.is_under_pressure() => UDP_LEAST,
-            _ => self.timeouts.udp,
-        })
-    }
-
-    /// Puts a flow into the wheel, where it is looked at when its timer could have run out at the earliest.
-    fn schedule(&mut self, number: u32, now: Tick) {
-        let timeout = self.timeout(number);
-        // UDP timers shrink under pressure, so those flows are looked at early.
-        let is_udp = self.flows.get(number as usize).is_some_and(|flow| !matches!(flow.protocol, 1 | 6));
-        let due = self.seen(number).wrapping_add(timeout);
-        let remaining = due.wrapping_sub(now);
-        let remaining = if remaining > u32::MAX / 2 { 0 } else { remaining };
-        let remaining = if is_udp { remaining.min(ticks(UDP_LEAST)) } else { remaining };
-        // One slot on, since a slot is visited when it begins.
-        let ahead = ((remaining >> SLOT_SHIFT) + 1).min(SLOTS as u32 - 1);
-        let slot = (now >> SLOT_SHIFT).max(self.cursor.saturating_sub(1)).saturating_add(ahead);
-        if let Some(flow) = self.flows.get_mut(number as usize) {
-            flow.slot = slot;
-        }
-        if let Some(chain) = self.wheel.get_mut(slot as usize % SLOTS) {
-            chain.push(&mut WheelLinks(&mut self.flows), number);
-        }
-    }
-
-    fn unschedule(&mut self, number: u32) {
-        let slot = self.flows.get(number as usize).map_or(0, |flow| flow.slot);
-        if let Some(chain) = self.wheel.get_mut(slot as usize % SLOTS) {
-            chain.remove(&mut WheelLinks(&mut self.flows), number);
-        }
-    }
-
-    /// Looks at flows whose timer may have run out, at most `budget` of them; one that ended, if any. Call again while
-    /// something comes back and budget is left.
-    pub(crate) fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<Ended> {
-        let current = now >> SLOT_SHIFT;
-        if self.in_use() == 0 {
-            self.cursor = current;
-            return None;
-        }
-        // More than one turn behind: every slot is due once.
-        if current.saturating_sub(self.cursor) > SLOTS as u32 {
-            self.cursor = current - SLOTS as u32;
-        }
-        while self.cursor <= current {
-            let oldest = self.wheel.get(self.cursor as usize % SLOTS).and_then(Chain::oldest);
-            let Some(number) = oldest else {
-                self.cursor += 1;
-                continue;
-            };
-            if *budget == 0 {
-                return None;
-            }
-            *budget -= 1;
-            if self.idle(number, now) >= self.timeout(number) {
-                self.expired += 1;
-                return Some(self.end(number));
-            }
-            self.unschedule(number);
-            self.schedule(number, now);
-        }
-        None
-    }
-
-    /// When [`Self::expire`] wants to be called again.
-    pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        (self.in_use() > 0)
-            .then(|| Instant::from_micros((u64::from(self.cursor) << SLOT_SHIFT) << TICK_SHIFT))
     }
 
     /// Ends the flow a record belongs to, because what allowed it is gone.
