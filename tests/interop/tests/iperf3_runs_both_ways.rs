@@ -30,7 +30,7 @@ fn measure(home: &Home) -> Vec<(&'static str, f64)> {
     kinds
         .into_iter()
         .map(|(what, options)| {
-            let mut server = home.operator.start("iperf3", "iperf3 -s -1 --forceflush");
+            let mut server = home.operator.start("iperf3", &format!("iperf3 -s -1 -B {WEB} --forceflush"));
             server.wait_for("Server listening", 5);
             let said = home.client.must(&format!("iperf3 -c {WEB} {options} -J"), 30);
             (what, received(&said))
