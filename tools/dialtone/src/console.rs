@@ -56,7 +56,7 @@ pub fn ask(socket: &Path, command: &str) -> Result<String, Box<dyn Error>> {
         if line == "." {
             return if word == "ok" { Ok(text) } else { Err(text.trim_end().into()) };
         }
-        text.push_str(if line.starts_with('.') { &line[1..] } else { &line });
+        text.push_str(line.strip_prefix('.').unwrap_or(&line));
         text.push('\n');
     }
     Err("the router hung up in the middle of its answer".into())
