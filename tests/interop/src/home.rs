@@ -20,6 +20,8 @@ pub const WEB: &str = "203.0.113.80";
 pub const WEB_OTHER: &str = "203.0.113.81";
 /// The name of [`WEB`] in the operator's name server.
 pub const WEB_NAME: &str = "www.example.net";
+/// Bytes of its file `/large`.
+pub const LARGE: usize = 30_000_000;
 /// What the web server answers.
 pub const PAGE: &str = "the far side says hello";
 /// The client's hardware address, for reservations.
@@ -41,6 +43,8 @@ pub struct Home {
     pub operator: Namespace,
     /// Where `gst0` belongs: `guest` or `lan`.
     pub third_port: &'static str,
+    /// The port driver, as on the command line; empty for the router's own choice.
+    pub driver: &'static str,
     /// Programs that run as long as the home does; dropped before the lab.
     pub programs: Vec<Program>,
     /// The namespaces' owner, dropped last.
@@ -66,7 +70,17 @@ impl Home {
         operator.ip(&format!("addr add {OPERATOR}/24 dev i0"));
         operator.ip(&format!("addr add {WEB}/32 dev lo"));
         operator.ip(&format!("addr add {WEB_OTHER}/32 dev lo"));
-        Some(Self { client, second, guest, router, operator, third_port: "guest", programs: Vec::new(), lab })
+        Some(Self {
+            client,
+            second,
+            guest,
+            router,
+            operator,
+            third_port: "guest",
+            driver: "",
+            programs: Vec::new(),
+            lab,
+        })
     }
 
     /// [`Home::wire`], then the operator's servers, the router and an address for the client.
@@ -91,6 +105,7 @@ impl Home {
         let folder = self.lab.directory().join("web");
         std::fs::create_dir_all(&folder).expect("a folder for the web server");
         std::fs::write(folder.join("index.html"), PAGE).expect("a page");
+        std::fs::write(folder.join("large"), vec![b'x'; LARGE]).expect("a large file");
         let line = format!("busybox httpd -f -vv -p 80 -h {}", folder.display());
         self.programs.push(self.operator.start("web", &line));
     }
@@ -114,7 +129,9 @@ impl Home {
             let file = self.lab.file("settings.json", settings);
             line.push_str(&format!(" --config {}", file.display()));
         }
-        if let Ok(driver) = std::env::var("INTEROP_DRIVER") {
+        let asked = std::env::var("INTEROP_DRIVER").unwrap_or_default();
+        let driver = if self.driver.is_empty() { asked.as_str() } else { self.driver };
+        if !driver.is_empty() {
             line.push_str(&format!(" --driver {driver}"));
         }
         let mut router = self.router.start("router", &line);
