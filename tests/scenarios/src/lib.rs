@@ -4,9 +4,9 @@
 //! moves in between. One router per process (embassy's tasks are statics), so one file holds one test; [`reboot`] runs the
 //! same test again in a child process with the flash as it was left. `SEED=n` chooses another seed; a failure names it.
 
-use std::cell::RefMut;
+use std::cell::{RefCell, RefMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::Arc;
+use std::rc::Rc;
 
 use dialtone_app::Profile;
 use dialtone_base::event::Event;
@@ -21,7 +21,9 @@ use dialtone_netsim::isp::names::{NameList, NameServers};
 use dialtone_netsim::peer::{Echo, FarSide};
 use dialtone_netsim::world::{CableId, DeviceId};
 use dialtone_netsim::{Isp, Quality, SocketHandle, World, tcp};
+use dialtone_settings::storage::{SETTINGS_RANGE, SettingsStore};
 use dialtone_settings::tree::Settings;
+use embassy_futures::block_on;
 
 pub mod reboot;
 
@@ -66,6 +68,7 @@ pub struct Setup {
 pub struct Scenario {
     /// Ports, cables, the router's own view.
     pub home: Home,
+    typed: Rc<RefCell<String>>,
     executor: Executor,
     seed: u64,
     next_event: u64,
@@ -96,22 +99,39 @@ impl Setup {
         let list = NameList::default().with(EXAMPLE.0, EXAMPLE.1).with(OTHER.0, OTHER.1);
         let names = NameServers::new(Box::new(list));
         let isp = Isp::new(self.isp, names, self.far_side, random.derive_seed());
+        let mut settings = Settings::default();
+        (self.settings)(&mut settings);
+        let flash =
+            if settings == Settings::default() { self.flash } else { remembering(self.flash, &settings) };
         let blueprint = Blueprint {
             isp,
-            flash: self.flash,
+            flash,
             profile: self.profile,
             street: self.street,
             house: self.house,
             seed: random.derive_seed(),
         };
         let home = board::start(&executor, blueprint, |_, _, _| None);
-        let mut settings = Settings::default();
-        (self.settings)(&mut settings);
-        if settings != Settings::default() {
-            home.router.settings.sender().send(Arc::new(settings));
-        }
-        Scenario { home, executor, seed: self.seed, next_event: 0 }
+        let typed = Rc::new(RefCell::new(String::new()));
+        let (console, screen) = (home.console, typed.clone());
+        executor.spawn(async move {
+            let mut bytes = [0; 512];
+            loop {
+                let count = console.output(&mut bytes).await;
+                screen.borrow_mut().push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Scenario { home, typed, executor, seed: self.seed, next_event: 0 }
     }
+}
+
+/// Flash in which somebody saved these settings before.
+fn remembering(flash: FakeFlash, settings: &Settings) -> FakeFlash {
+    block_on(async {
+        let mut store = SettingsStore::open(flash, SETTINGS_RANGE).await.expect("flash that works");
+        store.commit(1, settings).await.expect("flash that works");
+        store.into_flash()
+    })
 }
 
 impl Scenario {
@@ -224,9 +244,11 @@ impl Scenario {
     pub fn ping(&mut self, device: DeviceId, to: Ipv4Addr) -> bool {
         self.world().device(device).take_pongs();
         self.world().device(device).ping(to, 1);
-        self.run_until(Duration::from_secs(3), |world| {
+        let answered = self.run_until(Duration::from_secs(3), |world| {
             world.device(device).take_pongs().iter().any(|(from, _)| *from == to)
-        })
+        });
+        self.world().device(device).give_up_pings();
+        answered
     }
 
     /// Opens a TCP connection; `None` when it is refused or not answered within 20 seconds.
@@ -286,6 +308,29 @@ impl Scenario {
         });
         self.world().device(device).tcp_finish(handle);
         (!back.is_empty()).then(|| String::from_utf8_lossy(&back).into_owned())
+    }
+
+    /// Types a line on the router's console.
+    pub fn type_line(&mut self, line: &str) {
+        self.typed.borrow_mut().clear();
+        let (console, line) = (self.home.console, line.to_string());
+        self.executor.spawn(async move { console.line(line).await });
+    }
+
+    /// What the router answers to a line on its console: its text, as an error where it refused.
+    ///
+    /// # Errors
+    /// The text of the refusal, or that there was no answer.
+    pub fn console(&mut self, line: &str) -> Result<String, String> {
+        self.type_line(line);
+        let typed = self.typed.clone();
+        let answered = |text: &str| text.ends_with("\n.\n");
+        if !self.run_until(Duration::from_secs(10), |_| answered(&typed.borrow())) {
+            return Err("no answer".into());
+        }
+        let typed = typed.borrow();
+        let (word, text) = typed.trim_end_matches(".\n").split_once('\n').unwrap_or(("", ""));
+        if word == "ok" { Ok(text.into()) } else { Err(text.into()) }
     }
 
     /// What the router noted since the last call.

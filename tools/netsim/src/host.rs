@@ -82,11 +82,7 @@ impl Host {
         config.random_seed = random.next_u64();
         let interface = Interface::new(config, &mut nic, smoltcp_time(Instant::START));
         let mut sockets = SocketSet::new(Vec::new());
-        let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 64], vec![0; 16 * 1024]);
-        let mut ping = icmp::Socket::new(buffer(), buffer());
-        // A fresh socket binds to any identifier.
-        ping.bind(icmp::Endpoint::Ident(PING_IDENTIFIER)).unwrap_or_default();
-        let ping = sockets.add(ping);
+        let ping = sockets.add(ping_socket());
         let next_port = FIRST_PORT + random.below(10_000) as u16;
         let mut host = Self {
             name: name.into(),
@@ -307,6 +303,13 @@ impl Host {
         }
     }
 
+    /// Forgets pings that are not out yet. One to a neighbor nobody knows would keep the stack asking for it, and from
+    /// asking for anybody else.
+    pub fn give_up_pings(&mut self) {
+        self.sockets.remove(self.ping);
+        self.ping = self.sockets.add(ping_socket());
+    }
+
     /// Takes the answers to pings so far: who answered which sequence number.
     pub fn take_pongs(&mut self) -> Vec<(Ipv4Addr, u16)> {
         std::mem::take(&mut self.echoes)
@@ -424,6 +427,14 @@ fn dhcp_socket(name: &str) -> dhcpv4::Socket<'static> {
         Box::leak(Box::new([DhcpOption { kind: OPTION_HOST_NAME, data: name }]));
     socket.set_outgoing_options(options);
     socket
+}
+
+fn ping_socket() -> icmp::Socket<'static> {
+    let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 64], vec![0; 16 * 1024]);
+    let mut ping = icmp::Socket::new(buffer(), buffer());
+    // A fresh socket binds to any identifier.
+    ping.bind(icmp::Endpoint::Ident(PING_IDENTIFIER)).unwrap_or_default();
+    ping
 }
 
 fn tcp_socket() -> tcp::Socket<'static> {
