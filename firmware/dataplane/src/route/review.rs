@@ -6,8 +6,8 @@
 use dialtone_base::{Frame, Zone};
 
 use crate::Dataplane;
-use crate::conntrack::Record;
 use crate::conntrack::key::Realm;
+use crate::conntrack::{EGRESS_FLOOD, Record};
 use crate::firewall::{self, Question};
 use crate::nat::slowpath::{way_to_router, zone_of_inside};
 use crate::pipeline::Packet;
@@ -26,7 +26,9 @@ pub(crate) fn review(
 ) -> Result<Option<u32>, Verdict> {
     let Some(record) = plane.flows.record(number).copied() else { return Ok(None) };
     let moved = record.ingress != packet.ingress;
-    if record.epoch == plane.epoch && !moved {
+    // While a station's port is not known, every packet asks for it.
+    let unknown = record.egress == EGRESS_FLOOD;
+    if record.epoch == plane.epoch && !moved && !unknown {
         return Ok(Some(number));
     }
     plane.tracer.stage("review", Detail::Number(number));

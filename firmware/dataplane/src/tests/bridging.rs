@@ -60,6 +60,24 @@ fn a_station_that_moves_takes_its_flows_along() {
 }
 
 #[test]
+fn a_forgotten_station_is_flooded_to_until_it_is_heard_again() {
+    let mut home = Home::new(&config());
+    let external = home.connect((ALICE, 5000), (SERVER, 80));
+    home.now += Duration::from_secs(400);
+    home.configure(&open_filter());
+    let both = PortSet::EMPTY.with(PortId(1)).with(PortId(2));
+    for _ in 0..2 {
+        assert_eq!(home.wan_sends(&tcp((SERVER, 80), external, ACK)).verdict, Verdict::Flood(both));
+    }
+    home.inside_sends(&tcp((ALICE, 5000), (SERVER, 80), ACK)).went_to(0);
+    home.wan_sends(&tcp((SERVER, 80), external, ACK)).went_to(1);
+    let fast = home.plane.snapshot().fast;
+    home.wan_sends(&tcp((SERVER, 80), external, ACK)).went_to(1);
+    home.inside_sends(&tcp((ALICE, 5000), (SERVER, 80), ACK)).went_to(0);
+    assert_eq!(home.plane.snapshot().fast, fast + 2);
+}
+
+#[test]
 fn ports_count_frames_and_bytes_in_and_out() {
     let mut home = Home::new(&config());
     let bytes = ipv6(ALICE, mac(BOB));

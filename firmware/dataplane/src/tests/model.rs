@@ -3,7 +3,7 @@
 //! The model is a few maps and no cleverness: mappings by inside endpoint, filters, timers. Its external ports are learned from
 //! the router; everything else is predicted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use dialtone_base::Random;
 
@@ -12,7 +12,7 @@ use super::*;
 #[derive(Default)]
 struct Model {
     /// Per inside endpoint: external port, and per remote end when it was last kept alive from inside.
-    mappings: HashMap<End, (u16, HashMap<End, Instant>)>,
+    mappings: BTreeMap<End, (u16, BTreeMap<End, Instant>)>,
 }
 
 impl Model {
@@ -23,7 +23,7 @@ impl Model {
         self.mappings.retain(|_, (_, flows)| !flows.is_empty());
     }
 
-    fn inside_of(&self, port: u16) -> Option<(End, &HashMap<End, Instant>)> {
+    fn inside_of(&self, port: u16) -> Option<(End, &BTreeMap<End, Instant>)> {
         self.mappings
             .iter()
             .find(|(_, (external, _))| *external == port)
@@ -62,7 +62,7 @@ fn run(seed: u64, open: bool, steps: usize) {
                         assert_eq!(port % 2, inside.1 % 2, "{context}: parity");
                     }
                 }
-                let entry = model.mappings.entry(inside).or_insert((port, HashMap::new()));
+                let entry = model.mappings.entry(inside).or_insert((port, BTreeMap::new()));
                 entry.1.insert(remote, home.now);
             }
             4..8 => {
@@ -76,7 +76,7 @@ fn run(seed: u64, open: bool, steps: usize) {
                 match model.inside_of(port) {
                     None => assert_eq!(sent.verdict, Verdict::Drop(DropReason::Unsolicited), "{context}"),
                     Some((inside, flows)) => {
-                        let addresses: HashSet<_> = flows.keys().map(|end| end.0).collect();
+                        let addresses: BTreeSet<_> = flows.keys().map(|end| end.0).collect();
                         if open || addresses.contains(&remote.0) {
                             assert_eq!(sent.destination(), inside, "{context}");
                             assert_eq!(sent.source(), remote, "{context}");
@@ -95,7 +95,9 @@ fn run(seed: u64, open: bool, steps: usize) {
                     let remote = *flows.keys().next().unwrap();
                     let quoted = edit(udp((WAN, *port), remote), |packet| packet[8] = 60);
                     let error = home.wan_sends(&unreachable(remote.0, &quoted));
-                    assert!(matches!(error.verdict, Verdict::Forward(_)), "{context}");
+                    // Flooded when the bridge has forgotten a station that was silent for long.
+                    let went_on = matches!(error.verdict, Verdict::Forward(_) | Verdict::Flood(_));
+                    assert!(went_on, "{context}: {:?}", error.verdict);
                 }
             }
             _ => {
@@ -120,7 +122,7 @@ fn run(seed: u64, open: bool, steps: usize) {
 
 #[test]
 fn the_nat_agrees_with_a_reference_model_over_random_steps() {
-    for seed in 0..6 {
+    for seed in 0..12 {
         run(seed, false, 1_500);
         run(seed + 100, true, 1_500);
     }
