@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use dialtone_base::{Ipv4Prefix, MacAddress};
-use smoltcp::wire::{DhcpMessageType, DhcpPacket, DhcpRepr};
+use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr};
 
 use super::{ISP_MAC, Profile};
 use crate::packet::{self, Datagram};
@@ -90,6 +90,8 @@ impl Dhcp {
         let address = if nak { Ipv4Addr::UNSPECIFIED } else { self.address_of(client) };
         self.acknowledged += u64::from(kind == DhcpMessageType::Ack);
         let given = |address| (!nak).then_some(address);
+        let time = profile.time_server.octets();
+        let options = [DhcpOption { kind: OPTION_NTP, data: &time }];
         let reply = DhcpRepr {
             message_type: kind,
             your_ip: address,
@@ -107,7 +109,7 @@ impl Dhcp {
             lease_duration: (!nak).then_some(profile.lease_seconds),
             renew_duration: None,
             rebind_duration: None,
-            additional_options: &[],
+            additional_options: if nak { &[] } else { &options },
             ..request
         };
         let mut payload = vec![0; reply.buffer_len()];
@@ -139,3 +141,6 @@ impl Dhcp {
         address
     }
 }
+
+/// Network time servers (RFC 2132, section 8.3).
+const OPTION_NTP: u8 = 42;
