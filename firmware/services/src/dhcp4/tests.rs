@@ -1,3 +1,5 @@
+//! What the DHCP service asks of its server and of frames.
+
 extern crate std;
 
 use dialtone_base::Zone;
