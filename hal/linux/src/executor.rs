@@ -126,7 +126,7 @@ impl Host {
             if self.signal.pending.load(Ordering::SeqCst) {
                 // Busy: look at descriptors now and then. Ports with a mapped ring need no system call to see frames.
                 if rounds.is_multiple_of(BUSY_ROUNDS) {
-                    self.reactor.wait(0)?;
+                    self.reactor.wait(0, self.signal)?;
                 }
                 continue;
             }
@@ -134,11 +134,7 @@ impl Host {
             // Whoever wakes a task from here on rings the bell; who did so before is seen now.
             let awake = self.signal.pending.load(Ordering::SeqCst) || self.stop.load(Ordering::Acquire);
             let timeout = if awake { 0 } else { next.map_or(-1, milliseconds_until) };
-            let result = self.reactor.wait(timeout);
-            self.signal.asleep.store(false, Ordering::SeqCst);
-            if result? {
-                self.signal.silence();
-            }
+            self.reactor.wait(timeout, self.signal)?;
         }
         Ok(())
     }
@@ -211,20 +207,21 @@ impl Reactor {
         Ok(Watch { reactor: self.clone(), descriptor, slot })
     }
 
-    /// Waits for events and wakes their tasks; whether the bell rang.
-    fn wait(&self, timeout: i32) -> io::Result<bool> {
+    /// Waits for events and wakes their tasks.
+    fn wait(&self, timeout: i32, signal: &Signal) -> io::Result<()> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 32];
         let epoll = self.inner.epoll.as_raw_fd();
         // SAFETY: the pointer and length describe a live array.
         let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), events.len() as i32, timeout) };
+        // Awake from here on: the tasks woken below need no bell.
+        signal.asleep.store(false, Ordering::SeqCst);
         if count < 0 {
             let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(false) } else { Err(error) };
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
         }
-        let mut bell = false;
         for event in &events[..count as usize] {
             if event.u64 == BELL {
-                bell = true;
+                signal.silence();
                 continue;
             }
             let bits = event.events as i32;
@@ -243,7 +240,7 @@ impl Reactor {
             drop(slots);
             wake.into_iter().flatten().for_each(Waker::wake);
         }
-        Ok(bell)
+        Ok(())
     }
 }
 
