@@ -9,8 +9,8 @@ use dialtone_base::{FramePool, Zone};
 use dialtone_hal_api::port::{PortHandle, port};
 use dialtone_hal_linux::custody::Custody;
 use dialtone_hal_linux::executor::Host;
-use dialtone_hal_linux::port::choose::{self, Chosen};
-use dialtone_hal_linux::port::{Batch, Drops, report_end, run};
+use dialtone_hal_linux::port::choose;
+use dialtone_hal_linux::port::{Batch, Drops};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,17 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for name in [first, second] {
         let opened = choose::open(driver.parse()?, name, Zone::Lan, &mut custody)?;
         println!("{name} through {}: {}", opened.backend.name(), opened.why);
-        let (handle, driver_end) = port(opened.info);
+        let (handle, driver_end) = port(opened.info.clone());
         handles.push(handle);
-        let (reactor, drops, label) = (host.reactor(), Drops::default(), name.clone());
-        host.spawn(async move {
-            let error = match opened.backend {
-                Chosen::Xdp(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
-                Chosen::Packet(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
-                Chosen::Tap(backend) => run(backend, &reactor, &driver_end, pool, &drops).await,
-            };
-            report_end(&label, &error);
-        });
+        host.spawn(opened.run(host.reactor(), driver_end, pool, Drops::default()));
     }
     for (from, to) in [(0, 1), (1, 0)] {
         host.spawn(join(handles[from].clone(), handles[to].clone()));

@@ -8,6 +8,7 @@ mod bpf;
 pub mod clock;
 pub mod console;
 pub mod custody;
+pub mod entropy;
 pub mod executor;
 pub mod flash;
 pub mod interface;

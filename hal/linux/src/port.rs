@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use dialtone_base::counter::Counters;
-use dialtone_base::{Frame, FramePool, counted_reasons, warn};
+use dialtone_base::{Frame, FramePool, counted_reasons};
 use dialtone_hal_api::port::{PortDriver, QUEUE_DEPTH};
 use heapless::Deque;
 
@@ -120,9 +120,4 @@ pub async fn run(
         })
         .await;
     }
-}
-
-/// Says in the log how a port ended.
-pub fn report_end(name: &str, error: &io::Error) {
-    warn!("port {name} stopped: {error}");
 }

@@ -7,16 +7,16 @@ use std::io;
 use std::path::PathBuf;
 
 use dialtone_app::{Board, Profile};
-use dialtone_base::{FramePool, Seed, Zone};
+use dialtone_base::{FramePool, Zone};
 use dialtone_hal_api::console::console;
-use dialtone_hal_api::port::{PortDriver, port};
+use dialtone_hal_api::port::port;
 use dialtone_hal_linux::console::ConsoleSocket;
 use dialtone_hal_linux::custody::Custody;
-use dialtone_hal_linux::executor::{Host, Reactor};
+use dialtone_hal_linux::entropy;
+use dialtone_hal_linux::executor::Host;
 use dialtone_hal_linux::flash::{FLASH_SIZE, FileFlash};
-use dialtone_hal_linux::netlink::watch_link;
-use dialtone_hal_linux::port::choose::{self, Chosen, Driver, Opened};
-use dialtone_hal_linux::port::{Drops, report_end, run};
+use dialtone_hal_linux::port::Drops;
+use dialtone_hal_linux::port::choose::{self, Driver, Opened};
 use dialtone_services::state::RouterState;
 use dialtone_settings::storage::{SETTINGS_RANGE, SettingsStore};
 use dialtone_settings::tree::Settings;
@@ -117,7 +117,7 @@ impl Machine {
             handles.push(handle);
             drops.push((opened.info.name.to_string(), Drops::default()));
             if let Some((_, counters)) = drops.last() {
-                host.spawn(port_task(opened, host.reactor(), driver, pool, counters.clone()));
+                host.spawn(opened.run(host.reactor(), driver, pool, counters.clone()));
             }
         }
         let file = self.flash;
@@ -136,44 +136,10 @@ impl Machine {
             ports: handles,
             flash,
             console: Some(console_handle),
-            seed: seed()?,
+            seed: entropy::seed()?,
         };
         Ok(Running { state: dialtone_app::run(host.spawner(), board), drops })
     }
-}
-
-/// One port's runner, and its link beside it.
-async fn port_task(
-    opened: Opened,
-    reactor: Reactor,
-    driver: PortDriver,
-    pool: &'static FramePool,
-    drops: Drops,
-) {
-    let name = opened.info.name;
-    let link = async {
-        let Some(interface) = &opened.interface else { return driver.link.set(true) };
-        if let Err(error) = watch_link(&reactor, interface, |up| driver.link.set(up)).await {
-            dialtone_base::warn!("{name}: its link is not watched any more: {error}");
-        }
-    };
-    let frames = async {
-        let error = match opened.backend {
-            Chosen::Xdp(backend) => run(backend, &reactor, &driver, pool, &drops).await,
-            Chosen::Packet(backend) => run(backend, &reactor, &driver, pool, &drops).await,
-            Chosen::Tap(backend) => run(backend, &reactor, &driver, pool, &drops).await,
-        };
-        report_end(&name, &error);
-        driver.link.set(false);
-    };
-    embassy_futures::join::join(link, frames).await;
-}
-
-fn seed() -> io::Result<Seed> {
-    let mut bytes = [0; 32];
-    // SAFETY: the pointer and length describe `bytes`. 32 bytes come whole or not at all.
-    let count = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if count == bytes.len() as isize { Ok(Seed(bytes)) } else { Err(io::Error::last_os_error()) }
 }
 
 fn about(error: io::Error, what: String) -> io::Error {

@@ -5,14 +5,18 @@ use std::io;
 use std::str::FromStr;
 
 use dialtone_base::text::Text;
-use dialtone_base::{MacAddress, Zone};
-use dialtone_hal_api::port::PortInfo;
+use dialtone_base::{FramePool, MacAddress, Zone, warn};
+use dialtone_hal_api::port::{PortDriver, PortInfo};
+use embassy_futures::select::select;
 
 use super::packet::PacketPort;
 use super::tap::TapPort;
 use super::xdp::XdpPort;
+use super::{Drops, run};
 use crate::custody::Custody;
+use crate::executor::Reactor;
 use crate::interface::Interface;
+use crate::netlink::watch_link;
 
 /// How to reach interfaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,6 +89,37 @@ pub fn open(driver: Driver, name: &str, zone: Zone, custody: &mut Custody) -> io
         _ => best(&interface).map_err(explain)?,
     };
     Ok(Opened { info: info(interface.mac, interface.mtu), interface: Some(interface), backend, why })
+}
+
+impl Opened {
+    /// The port's runner and its link's, until the interface is lost. A task of its own.
+    pub async fn run(self, reactor: Reactor, driver: PortDriver, pool: &'static FramePool, drops: Drops) {
+        let name = self.info.name;
+        let link = async {
+            // A TAP device's carrier is we ourselves.
+            let Some(interface) = &self.interface else { return driver.link.set(true) };
+            if let Err(error) = watch_link(&reactor, interface, |up| driver.link.set(up)).await {
+                warn!("{name}: its link is not watched any more: {error}");
+            }
+        };
+        let frames = async {
+            let error = match self.backend {
+                Chosen::Xdp(backend) => run(backend, &reactor, &driver, pool, &drops).await,
+                Chosen::Packet(backend) => run(backend, &reactor, &driver, pool, &drops).await,
+                Chosen::Tap(backend) => run(backend, &reactor, &driver, pool, &drops).await,
+            };
+            warn!("port {name} stopped: {error}");
+        };
+        // Whichever way the interface is lost, its link is down for good.
+        select(link_for_ever(link), frames).await;
+        driver.link.set(false);
+    }
+}
+
+/// A TAP device has no link to watch, and a watch that failed ends; neither ends the port.
+async fn link_for_ever(link: impl Future<Output = ()>) {
+    link.await;
+    std::future::pending().await
 }
 
 /// AF_XDP where the driver itself does it and checksums are whole, else AF_PACKET.
