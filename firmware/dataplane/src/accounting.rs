@@ -47,7 +47,7 @@ pub struct Usage {
     pub received_packets: u64,
     /// First packet.
     pub first_seen: Instant,
-    /// Last packet.
+    /// Last packet it sent: what is sent to it does not show that it is there.
     pub last_seen: Instant,
 }
 
@@ -127,11 +127,10 @@ impl Accounting {
 
     /// The device received `packets` packets of `bytes` bytes together.
     #[inline]
-    pub fn received(&mut self, now: Instant, device: DeviceHandle, packets: u64, bytes: u64) {
+    pub fn received(&mut self, device: DeviceHandle, packets: u64, bytes: u64) {
         if let Some(usage) = self.usage_mut(device) {
             usage.received_packets += packets;
             usage.received_bytes += bytes;
-            usage.last_seen = now;
         }
     }
 
@@ -139,6 +138,12 @@ impl Accounting {
     pub fn usage(&self, device: DeviceHandle) -> Option<&Usage> {
         let record = self.records.get(usize::from(device.index))?;
         (record.generation == device.generation).then_some(&record.usage)
+    }
+
+    /// When a device last sent something.
+    pub fn last_seen(&self, zone: Zone, mac: MacAddress) -> Option<Instant> {
+        let record = self.records.get(self.slots.find(Key(zone, mac))? + 1)?;
+        Some(record.usage.last_seen)
     }
 
     /// Every device, and everybody else if there was anybody.
@@ -211,12 +216,12 @@ mod tests {
         let phone = table.device(at(0), Zone::Lan, mac(2));
         table.sent(at(1), laptop, 1, 100);
         table.sent(at(2), laptop, 2, 3000);
-        table.received(at(3), laptop, 1, 60);
-        table.received(at(1), phone, 1, 7);
+        table.received(laptop, 1, 60);
+        table.received(phone, 1, 7);
         let usage = table.usage(laptop).unwrap();
         assert_eq!((usage.sent_packets, usage.sent_bytes), (3, 3100));
         assert_eq!((usage.received_packets, usage.received_bytes), (1, 60));
-        assert_eq!((usage.first_seen, usage.last_seen), (at(0), at(3)));
+        assert_eq!((usage.first_seen, usage.last_seen), (at(0), at(2)));
         assert_eq!(table.usage(phone).unwrap().received_bytes, 7);
         assert_eq!(table.device(at(9), Zone::Lan, mac(1)), laptop);
         assert_eq!(table.devices().count(), 2);

@@ -37,51 +37,17 @@ mod poll;
 mod punt;
 pub mod route;
 mod slots;
-/// Puts every port into its zone, the household's ports in `guest_ports` into the guests', and says what each zone is then.
-fn wire_zones(ports: &mut [Option<Port>; PortId::LIMIT], guest_ports: PortSet) -> [ZoneState; 3] {
-    let empty = ZoneState {
-        mac: MacAddress::ZERO,
-        ports: PortSet::EMPTY,
-        port_mtu: u16::MAX,
-        mtu: u16::MAX,
-        address: None,
-    };
-    let mut zones = [empty; 3];
-    for port in ports.iter_mut().flatten() {
-        let lent = port.config.zone == Zone::Lan && guest_ports.contains(port.config.id);
-        let zone = if lent { Zone::Guest } else { port.config.zone };
-        port.realm = Realm::of(zone);
-        let state = &mut zones[zone.index()];
-        state.ports = state.ports.with(port.config.id);
-        state.port_mtu = state.port_mtu.min(port.config.mtu);
-        state.mtu = state.port_mtu;
-        // A zone keeps the MAC its neighbors know, whichever of its ports is lent.
-        let home = &mut zones[port.config.zone.index()];
-        if home.mac == MacAddress::ZERO {
-            home.mac = port.config.mac;
-        }
-    }
-    for port in ports.iter_mut().flatten() {
-        let Some(zone) = port.realm.zone() else { continue };
-        let state = &mut zones[zone.index()];
-        if state.mac == MacAddress::ZERO {
-            state.mac = port.config.mac;
-        }
-        port.zone_mac = state.mac;
-    }
-    zones
-}
-
 #[cfg(test)]
 mod tests;
 pub mod trace;
 pub mod verdict;
+mod zones;
 
 use core::hint::black_box;
 use core::net::Ipv4Addr;
 
 use dialtone_base::counter::Counters;
-use dialtone_base::{Frame, FramePool, Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Random, Seed, Zone};
+use dialtone_base::{Frame, FramePool, Instant, PortId, PortSet, Random, Seed, Zone};
 use heapless::Deque;
 
 use accounting::Accounting;
@@ -96,6 +62,7 @@ use route::forward;
 use route::icmp_out::IcmpOut;
 use route::neighbor::NeighborTable;
 use trace::{Trace, Tracer};
+use zones::{Port, ZoneState};
 
 pub use accounting::Usage;
 pub use config::{
@@ -139,8 +106,12 @@ pub struct Dataplane {
     pool: &'static FramePool,
     /// Changes whenever decisions in flow records may be out of date.
     epoch: u32,
+    /// Something changed for which a new epoch still has to begin, not before `next_epoch`.
+    outdated: bool,
+    next_epoch: Instant,
     neighbors_seen: u32,
     gateway_check: Instant,
+    refresh_at: Instant,
     /// What the frames answered with [`Verdict::Held`] wait for, in their order.
     pending: Deque<Pending, BATCH>,
     cut: Deque<(PortSet, Frame), CUT_ROOM>,
@@ -150,26 +121,6 @@ pub struct Dataplane {
     fast: u64,
     slow: u64,
     punted: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Port {
-    /// As the board wired it; the settings may lend a household's port to guests.
-    config: PortConfig,
-    realm: Realm,
-    zone_mac: MacAddress,
-    segmentation: bool,
-    counters: PortCounters,
-}
-
-#[derive(Clone, Copy)]
-struct ZoneState {
-    mac: MacAddress,
-    ports: PortSet,
-    /// Longest IP packet all its ports carry.
-    port_mtu: u16,
-    mtu: u16,
-    address: Option<Ipv4Prefix>,
 }
 
 /// What a held frame waits for.
@@ -194,7 +145,7 @@ impl Dataplane {
                 counters: PortCounters::default(),
             });
         }
-        let zones = wire_zones(&mut table, PortSet::EMPTY);
+        let zones = zones::wire(&mut table, PortSet::EMPTY);
         Self {
             config: Config::default(),
             ports: table,
@@ -210,8 +161,11 @@ impl Dataplane {
             random,
             pool,
             epoch: 1,
+            outdated: false,
+            next_epoch: Instant::START,
             neighbors_seen: 0,
             gateway_check: Instant::START,
+            refresh_at: Instant::START,
             pending: Deque::new(),
             cut: Deque::new(),
             events: Deque::new(),
@@ -225,13 +179,13 @@ impl Dataplane {
 
     /// Replaces the whole configuration. Flows stay and are judged again at their next packet; a changed WAN address
     /// ends the flows of the old one.
-    pub fn configure(&mut self, now: Instant, config: &Config) {
+    pub fn configure(&mut self, _now: Instant, config: &Config) {
         let address = |config: &Config| config.wan.map(|wan| wan.address.address());
         if address(&self.config) != address(config) {
             self.drop_flows(false);
         }
         if self.config.guest_ports != config.guest_ports {
-            self.zones = wire_zones(&mut self.ports, config.guest_ports);
+            self.zones = zones::wire(&mut self.ports, config.guest_ports);
             // Whoever was behind a port that changed sides is on another network now.
             let before = self.config.guest_ports;
             for port in (0..PortId::LIMIT as u8).map(PortId) {
@@ -255,9 +209,8 @@ impl Dataplane {
             let mac = state.mac;
             self.neighbors.set_interface(zone, mac, address);
         }
-        self.epoch = self.epoch.wrapping_add(1);
-        self.follow_neighbors();
-        let _ = now;
+        self.neighbors_seen = self.neighbors.generation();
+        self.begin_epoch();
     }
 
     /// Decides about one frame, changing it in place where it goes on.
@@ -321,12 +274,12 @@ impl Dataplane {
             Command::ForgetNeighbor { zone, address } => self.neighbors.forget(zone, address),
             Command::LinkDown(port) => {
                 self.stations.forget_port(port);
-                self.epoch = self.epoch.wrapping_add(1);
+                self.begin_epoch();
             }
             Command::Trace { filter, packets } => self.tracer.start(filter, packets),
             Command::FlushFlows => self.drop_flows(true),
         }
-        self.follow_neighbors();
+        self.follow_command();
     }
 
     /// Finished traces, oldest first.
@@ -399,45 +352,6 @@ impl Dataplane {
             *verdict = pipeline::run(self, now, from, prepared.as_ref(), frame);
         }
         count
-    }
-
-    #[inline(always)]
-    fn count_received(&mut self, from: Ingress, length: usize) {
-        if let Ingress::Port(port) = from
-            && let Some(Some(port)) = self.ports.get_mut(usize::from(port.0))
-        {
-            port.counters.received += 1;
-            port.counters.received_bytes += length as u64;
-        }
-    }
-
-    #[inline(always)]
-    fn count_sent(&mut self, port: PortId, length: usize) {
-        if let Some(Some(port)) = self.ports.get_mut(usize::from(port.0)) {
-            port.counters.sent += 1;
-            port.counters.sent_bytes += length as u64;
-        }
-    }
-
-    fn zone(&self, zone: Zone) -> &ZoneState {
-        &self.zones[zone.index()]
-    }
-
-    fn is_our_mac(&self, mac: MacAddress) -> bool {
-        self.zones.iter().any(|zone| zone.mac == mac)
-    }
-
-    fn can_segment(&self, port: PortId) -> bool {
-        self.ports.get(usize::from(port.0)).is_some_and(|port| port.is_some_and(|port| port.segmentation))
-    }
-
-    /// Records copy neighbors' MACs: when one changed, they are looked at again.
-    fn follow_neighbors(&mut self) {
-        let generation = self.neighbors.generation();
-        if generation != self.neighbors_seen {
-            self.neighbors_seen = generation;
-            self.epoch = self.epoch.wrapping_add(1);
-        }
     }
 
     /// The frame being processed waits for something.

@@ -25,7 +25,7 @@ pub(crate) fn admit(
     }
     match plane.stations.learn(now, zone, source, port) {
         // Records hold the port a station was behind.
-        Learned::Moved { .. } => plane.epoch = plane.epoch.wrapping_add(1),
+        Learned::Moved { .. } => plane.outdate(now),
         Learned::New => plane.tell(Event::StationSeen { zone, port, mac: source }),
         Learned::Known | Learned::Not(_) => {}
     }

@@ -19,6 +19,8 @@ use crate::{Dataplane, Ingress};
 const EXPIRE_AT_ONCE: u32 = 256;
 /// How often the gateway is looked at while there are flows.
 const GATEWAY_CHECK: Duration = Duration::from_secs(30);
+/// How often the tables learn whom the fast path heard: a few times before a station would be forgotten.
+const REFRESH: Duration = Duration::from_secs(60);
 /// How soon the rest is looked at.
 const EXPIRE_REST: Duration = Duration::from_millis(1);
 
@@ -27,7 +29,11 @@ pub(crate) fn next(plane: &mut Dataplane, now: Instant) -> Output {
     if let Some((to, frame)) = plane.cut.pop_front() {
         return Output::Transmit { to, frame };
     }
+    if plane.outdated && now >= plane.next_epoch {
+        plane.outdate(now);
+    }
     watch_gateway(plane, now);
+    refresh(plane, now);
     let neighbors_wait = loop {
         match neighbors(plane, now) {
             Ok(Some(output)) => return output,
@@ -51,7 +57,8 @@ pub(crate) fn next(plane: &mut Dataplane, now: Instant) -> Output {
         plane.mappings.detach(&ended);
     }
     let flows_wait = if budget == 0 { Some(now + EXPIRE_REST) } else { plane.flows.next_expiry() };
-    let waits = [neighbors_wait, plane.fragments.next_give_up(), flows_wait];
+    let epoch_wait = plane.outdated.then_some(plane.next_epoch);
+    let waits = [neighbors_wait, plane.fragments.next_give_up(), flows_wait, epoch_wait];
     Output::Wait(waits.into_iter().flatten().min())
 }
 
@@ -68,10 +75,24 @@ fn watch_gateway(plane: &mut Dataplane, now: Instant) {
     }
 }
 
+/// The fast path tells no table whom it heard, only the devices' counters: from them the others learn it in time, so that a
+/// station with live flows stays known.
+fn refresh(plane: &mut Dataplane, now: Instant) {
+    if now < plane.refresh_at {
+        return;
+    }
+    plane.refresh_at = now + REFRESH;
+    let accounting = &plane.accounting;
+    for usage in accounting.devices() {
+        plane.stations.refresh(usage.last_seen, usage.zone, usage.mac);
+    }
+    plane.neighbors.refresh(|zone, mac| accounting.last_seen(zone, mac));
+}
+
 /// One thing of the neighbor table's; `Err` when it has nothing to do before then.
 fn neighbors(plane: &mut Dataplane, now: Instant) -> Result<Option<Output>, Option<Instant>> {
     let output = plane.neighbors.poll(now);
-    plane.follow_neighbors();
+    plane.follow_neighbors(now);
     Ok(match output {
         NeighborOutput::Ask { zone, packet, to } => {
             let ports = plane.zone(zone).ports;

@@ -139,6 +139,14 @@ impl ForwardingTable {
         Learned::New
     }
 
+    /// A known station was heard of at `heard` without a frame of it passing [`Self::learn`]: the fast path had it.
+    pub fn refresh(&mut self, heard: Instant, zone: Zone, mac: MacAddress) {
+        if let Some(entry) = self.slots.value_mut(Key(zone, mac)) {
+            entry.settled |= heard.since(entry.first_seen) >= SETTLES_AFTER;
+            entry.last_seen = entry.last_seen.max(heard);
+        }
+    }
+
     /// The port a station is behind.
     pub fn lookup(&self, now: Instant, zone: Zone, mac: MacAddress) -> Option<PortId> {
         let (_, entry) = self.slots.at(self.slots.find(Key(zone, mac))?)?;

@@ -19,6 +19,9 @@ pub(crate) mod flag {
     pub(crate) const FAST: u8 = 1;
     /// Packets of this direction restart the idle timer.
     pub(crate) const REFRESH: u8 = 2;
+    /// Packets of this direction lose one hop: the router itself is neither their sender nor their receiver.
+    pub(crate) const HOP: u8 = 1 << HOP_BIT;
+    pub(super) const HOP_BIT: u8 = 2;
 }
 
 /// One direction of a flow: how its packets look when they arrive, and what they become. One cache line.
@@ -35,7 +38,7 @@ pub(crate) struct Record {
     pub(crate) address_delta: Delta,
     /// What addresses and ports change in the transport's checksum.
     pub(crate) transport_delta: Delta,
-    /// What addresses and one hop less change in the IP header's checksum.
+    /// What addresses and the hop, if one is lost, change in the IP header's checksum.
     pub(crate) hop_delta: Delta,
     /// Destination and source MAC afterwards, as on the wire.
     pub(crate) macs: [u8; 12],
@@ -57,6 +60,12 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Hops its packets lose: 1, or 0 from and to the router itself.
+    #[inline(always)]
+    pub(crate) const fn hops(&self) -> u8 {
+        self.flags >> flag::HOP_BIT & 1
+    }
+
     pub(crate) const FREE: Self = Self {
         key: Key::new(key::Realm::Lan, 0, (Ipv4Addr::UNSPECIFIED, 0), (Ipv4Addr::UNSPECIFIED, 0)),
         source: Ipv4Addr::UNSPECIFIED,

@@ -58,7 +58,7 @@ pub(crate) fn forward(
     }
     let bytes = frame.len() as u64;
     if key.is_from_wan() {
-        plane.accounting.received(now, device, 1, bytes);
+        plane.accounting.received(device, 1, bytes);
     } else {
         plane.accounting.sent(now, device, 1, bytes);
     }
@@ -109,8 +109,8 @@ fn rewrite_plain(record: &Record, is_tcp: bool, frame: &mut Frame) -> bool {
 #[inline(always)]
 fn write_head<const N: usize>(record: &Record, head: &mut [u8; N]) {
     head[..12].copy_from_slice(&record.macs);
-    // One hop less: the word of TTL and protocol loses 0x0100, which adds 0xfeff to the sum.
-    head[L3 + 8] = head[L3 + 8].wrapping_sub(1);
+    // The checksum's share of a lost hop is in `hop_delta`.
+    head[L3 + 8] = head[L3 + 8].wrapping_sub(record.hops());
     let sum = u16::from_be_bytes([head[L3 + 10], head[L3 + 11]]);
     let sum = record.hop_delta.apply(sum);
     head[L3 + 10..L3 + 12].copy_from_slice(&sum.to_be_bytes());
@@ -129,7 +129,7 @@ pub(crate) fn rewrite_any(record: &Record, headers: &Headers, ip: &Ipv4Summary, 
         macs.copy_from_slice(&record.macs);
     }
     if let Some(head) = bytes.get_mut(l3..).and_then(|rest| rest.first_chunk_mut::<20>()) {
-        head[8] = head[8].wrapping_sub(1);
+        head[8] = head[8].wrapping_sub(record.hops());
         let sum = record.hop_delta.apply(u16::from_be_bytes([head[10], head[11]]));
         head[10..12].copy_from_slice(&sum.to_be_bytes());
         head[12..16].copy_from_slice(&record.source.octets());

@@ -29,7 +29,9 @@ pub(crate) fn translate(plane: &mut Dataplane, packet: &Packet, frame: &mut Fram
         Err(reason) => return Verdict::Drop(reason),
     };
     plane.tracer.stage("icmp error", Detail::Address(transit.key.source().0));
-    if let Err(verdict) = forward::hops_left(plane, packet, frame) {
+    if answer.hops() > 0
+        && let Err(verdict) = forward::hops_left(plane, packet, frame)
+    {
         return verdict;
     }
     let wan = plane.zone(Zone::Wan).address.map(|prefix| prefix.address());
@@ -124,8 +126,8 @@ fn rewrite(
     let mut view = Ipv4View::new_checked(bytes.get_mut(l3..)?).ok()?;
     view.set_source(source);
     view.set_destination(transit.key.source().0);
-    // The caller has seen that there is a hop left, or that it is the router's own.
-    view.decrement_ttl();
+    // The caller has seen that there is one left.
+    view.set_ttl(view.ttl().saturating_sub(answer.hops()));
     Some(())
 }
 

@@ -140,9 +140,10 @@ impl Dataplane {
                 let forth_key = Key::new(packet.realm, protocol, ends.source, ends.destination);
                 let back_key = Key::new(forth.realm, protocol, ends.new_destination, ends.new_source);
                 // Inside may keep a UDP flow alive, the WAN may not (RFC 4787 REQ-6); a TCP flow both.
+                let hop = hop(packet.realm, forth.realm);
                 let forth_flags =
-                    (flag::FAST * u8::from(protocol != 6)) | refresh(protocol, packet.realm, origin);
-                let back_flags = refresh(protocol, forth.realm, origin);
+                    hop | (flag::FAST * u8::from(protocol != 6)) | refresh(protocol, packet.realm, origin);
+                let back_flags = hop | refresh(protocol, forth.realm, origin);
                 let shared = Record { device, epoch: self.epoch, ..Record::FREE };
                 let forth_record = Record {
                     key: forth_key,
@@ -257,7 +258,10 @@ impl Record {
             address_delta: addresses,
             transport_delta: transport,
             // TTL is the upper byte of its word.
-            hop_delta: addresses.and(Delta::u16(0x0100, 0)),
+            hop_delta: match hop(key.realm(), way.realm) {
+                0 => addresses,
+                _ => addresses.and(Delta::u16(0x0100, 0)),
+            },
             macs: way.macs,
             egress: way.egress,
             mtu: way.mtu,
@@ -270,6 +274,11 @@ impl Record {
     pub(crate) fn by(self, way: &Way) -> Self {
         Self { macs: way.macs, egress: way.egress, mtu: way.mtu, zone: way.realm as u8, ..self }
     }
+}
+
+/// Only what passes through loses a hop (RFC 1812 §5.3.1), not what the router itself sends or receives.
+fn hop(from: Realm, to: Realm) -> u8 {
+    if from == Realm::Router || to == Realm::Router { 0 } else { flag::HOP }
 }
 
 fn refresh(protocol: u8, from: Realm, origin: Origin) -> u8 {

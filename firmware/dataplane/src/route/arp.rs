@@ -30,7 +30,7 @@ pub(crate) fn handle(
         return Verdict::Drop(DropReason::BadArp);
     }
     let verdict = plane.neighbors.handle(now, zone, &packet);
-    plane.follow_neighbors();
+    plane.follow_neighbors(now);
     match verdict {
         ArpVerdict::Reply(reply) => {
             let written =

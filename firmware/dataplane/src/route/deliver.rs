@@ -13,19 +13,19 @@ use crate::conntrack::{EGRESS_FLOOD, EGRESS_PUNT, Record};
 use crate::nat::fastpath::{rewrite_any, segments_fit};
 use crate::nat::fragments::{Later, PacketId};
 use crate::pipeline::Packet;
-use crate::route::forward::{hops_left, realm_of, refuse};
+use crate::route::forward::{self, realm_of, refuse};
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
 use crate::{Dataplane, Pending, link};
 
 /// Sends a packet the way its flow goes.
 pub(crate) fn deliver(plane: &mut Dataplane, packet: &Packet, number: u32, frame: &mut Frame) -> Verdict {
-    if let Err(verdict) = hops_left(plane, packet, frame) {
-        return verdict;
-    }
     let Some(record) = plane.flows.record(number).copied() else {
         return Verdict::Drop(DropReason::FlowCollision);
     };
+    if let Err(verdict) = hops_left(plane, packet, &record, frame) {
+        return verdict;
+    }
     let flags = match packet.ip.transport {
         Transport::Tcp(flags) => Some(flags),
         _ => None,
@@ -43,6 +43,16 @@ pub(crate) fn deliver(plane: &mut Dataplane, packet: &Packet, number: u32, frame
         clamp_mss(plane, packet, &record, frame);
     }
     send(plane, packet, &record, frame)
+}
+
+/// Whether the packet has a hop left to lose, if it has to lose one.
+fn hops_left(
+    plane: &mut Dataplane,
+    packet: &Packet,
+    record: &Record,
+    frame: &mut Frame,
+) -> Result<(), Verdict> {
+    if record.hops() == 0 { Ok(()) } else { forward::hops_left(plane, packet, frame) }
 }
 
 /// Whether the packet fits, or may be cut; else its sender is told (RFC 4787 REQ-13).
@@ -64,7 +74,7 @@ fn fits(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Fra
 fn send(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Frame) -> Verdict {
     let bytes = frame.len() as u64;
     if packet.realm == Realm::Wan {
-        plane.accounting.received(packet.now, record.device, 1, bytes);
+        plane.accounting.received(record.device, 1, bytes);
     } else {
         plane.accounting.sent(packet.now, record.device, 1, bytes);
     }
@@ -116,7 +126,7 @@ pub(crate) fn later_fragment(plane: &mut Dataplane, packet: &Packet, frame: &mut
                 return Verdict::Drop(DropReason::FragmentNoFirst);
             };
             plane.tracer.stage("fragment", Detail::Number(u32::from(packet.ip.fragment_offset)));
-            if let Err(verdict) = hops_left(plane, packet, frame) {
+            if let Err(verdict) = hops_left(plane, packet, &record, frame) {
                 return verdict;
             }
             if let Err(verdict) = fits(plane, packet, &record, frame) {

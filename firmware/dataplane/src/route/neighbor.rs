@@ -341,6 +341,18 @@ impl NeighborTable {
         self.insert(key, Entry { mac, state: State::Pinned, confirmed: now, used: now })
     }
 
+    /// Neighbors whose MAC `heard` knows to have sent something lately were wanted then: flows know their MAC and do not
+    /// ask, and would lose them to newcomers.
+    pub fn refresh(&mut self, mut heard: impl FnMut(Zone, MacAddress) -> Option<Instant>) {
+        for index in 0..self.slots.capacity() {
+            if let Some((Key(zone, _), entry)) = self.slots.at_mut(index)
+                && let Some(heard) = heard(zone, entry.mac)
+            {
+                entry.used = entry.used.max(heard);
+            }
+        }
+    }
+
     /// Forgets a neighbor, pinned or not.
     pub fn forget(&mut self, zone: Zone, address: Ipv4Addr) {
         if let Some(index) = self.slots.find(Key(zone, address)) {

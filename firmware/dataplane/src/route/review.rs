@@ -1,9 +1,11 @@
 //! Old decisions under a new configuration: may the flow go on, and where does it lead now?
 //!
 //! Every record carries the epoch of its decision. Configurations, moved stations and neighbors with another MAC start a new
-//! epoch; each direction of a flow is then looked at again when its next packet comes, and idle flows cost nothing.
+//! epoch; each direction of a flow is then looked at again when its next packet comes, and idle flows cost nothing. What
+//! stations can cause starts one epoch a second at most, so that nobody at home can keep all flows on the slow path by
+//! playing several ports or addresses; the flows of a station that moved follow its own packets anyway.
 
-use dialtone_base::{Frame, Zone};
+use dialtone_base::{Duration, Frame, Instant, Zone};
 
 use crate::Dataplane;
 use crate::conntrack::key::Realm;
@@ -15,6 +17,46 @@ use crate::route::forward::{judged, mac_of, port_of, realm_of, way_or_tell};
 use crate::route::way::Way;
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
+
+/// Between two epochs that stations caused.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Dataplane {
+    /// Every decision is looked at again before its next use.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.outdated = false;
+    }
+
+    /// A station did what may outdate decisions: they are looked at again now, or when the pause is over.
+    pub(crate) fn outdate(&mut self, now: Instant) {
+        if now >= self.next_epoch {
+            self.begin_epoch();
+            self.next_epoch = now + PAUSE;
+        } else {
+            self.outdated = true;
+        }
+    }
+
+    /// Records copy neighbors' MACs: when ARP changed one, they are looked at again.
+    pub(crate) fn follow_neighbors(&mut self, now: Instant) {
+        if self.neighbors_moved() {
+            self.outdate(now);
+        }
+    }
+
+    /// The same when the control plane changed one: at once.
+    pub(crate) fn follow_command(&mut self) {
+        if self.neighbors_moved() {
+            self.begin_epoch();
+        }
+    }
+
+    fn neighbors_moved(&mut self) -> bool {
+        let generation = self.neighbors.generation();
+        core::mem::replace(&mut self.neighbors_seen, generation) != generation
+    }
+}
 
 /// Whether a flow's decision still stands; decides anew in a new epoch. `Ok(None)`: the flow is gone, start over. `Err`: what
 /// becomes of the packet.

@@ -1,5 +1,7 @@
 //! The household's bridge in the pipeline.
 
+use dialtone_wire::{ArpPacket, build};
+
 use super::*;
 
 fn ipv6(from: Ipv4Addr, to: MacAddress) -> Vec<u8> {
@@ -87,4 +89,90 @@ fn ports_count_frames_and_bytes_in_and_out() {
     assert_eq!((snapshot.ports[2].sent, snapshot.ports[2].sent_bytes), (1, bytes.len() as u64));
     home.inside_sends(&echo(ALICE, LAN, 8, 1));
     assert_eq!(home.plane.snapshot().ports[1].sent, 1);
+}
+
+#[test]
+fn a_station_heard_only_on_the_fast_path_stays_known() {
+    let mut home = Home::new(&config());
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+    let slow = home.plane.snapshot().slow;
+    for _ in 0..60 {
+        home.wait(Duration::from_secs(10));
+        home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+    }
+    assert_eq!(home.plane.snapshot().slow, slow, "it was the fast path all the time");
+    assert_eq!(home.plane.stations.lookup(home.now, Zone::Lan, mac(ALICE)), Some(PortId(1)));
+    assert_eq!(home.plane.stations.lookup(home.now, Zone::Lan, mac(BOB)), None);
+    // Frames to it go there and nowhere else.
+    let direct = frame(mac(VISITOR), mac(ALICE), &udp((BOB, 1), (ALICE, 2)));
+    home.process(LAN_PORT_2, &direct).went_to(1);
+}
+
+#[test]
+fn what_is_sent_to_a_station_does_not_keep_it_known() {
+    let mut home = Home::new(&open_filter());
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+    for _ in 0..31 {
+        home.wan_sends(&udp((SERVER, 53), (WAN, 5000)));
+        home.wait(Duration::from_secs(10));
+    }
+    assert_eq!(home.plane.stations.lookup(home.now, Zone::Lan, mac(ALICE)), None);
+}
+
+#[test]
+fn a_neighbor_heard_only_on_the_fast_path_is_the_last_to_make_room() {
+    let mut home = Home::without_neighbors(&config(), Limits { neighbors: 4, ..Limits::SMALL });
+    let gateway = Command::PinNeighbor { zone: Zone::Wan, address: GATEWAY, mac: mac(GATEWAY) };
+    home.plane.command(home.now, gateway);
+    let ask = |home: &mut Home, address: Ipv4Addr| {
+        let request = ArpPacket::request(mac(address), address, LAN);
+        let mut bytes = [0; build::ARP_FRAME];
+        build::arp_frame_to(&mut bytes, &request, MacAddress::BROADCAST).unwrap();
+        assert_eq!(home.process(LAN_PORT, &bytes).verdict, Verdict::Hairpin);
+    };
+    ask(&mut home, ALICE);
+    for number in 100..120 {
+        home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+        home.wait(Duration::from_secs(61));
+        ask(&mut home, Ipv4Addr::new(192, 168, 77, number));
+    }
+    assert_eq!(home.plane.neighbors.lookup(Zone::Lan, ALICE), Some(mac(ALICE)));
+}
+
+#[test]
+fn a_station_that_flaps_between_ports_does_not_slow_down_the_others() {
+    let mut home = Home::new(&config());
+    let restless = MacAddress([2, 9, 9, 9, 9, 9]);
+    let packet = udp((ALICE, 5000), (SERVER, 53));
+    home.inside_sends(&packet).went_to(0);
+    let before = home.plane.snapshot();
+    let flaps = 1000;
+    for number in 0..flaps {
+        let port = if number % 2 == 0 { LAN_PORT } else { LAN_PORT_2 };
+        home.process(port, &from(restless, mac(GATEWAY)));
+        home.inside_sends(&packet).went_to(0);
+        home.wait(Duration::from_millis(10));
+    }
+    let after = home.plane.snapshot();
+    assert_eq!(home.plane.stations.moves(), flaps - 1);
+    // Once a second each flow is looked at again, and each of the restless one's frames anyway.
+    assert!(after.slow - before.slow <= flaps + 11, "{}", after.slow - before.slow);
+    assert!(after.fast - before.fast >= flaps - 11);
+}
+
+#[test]
+fn flows_follow_a_station_that_moved_during_the_pause_without_a_packet_of_theirs() {
+    let mut home = Home::new(&config());
+    home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);
+    home.wan_sends(&udp((SERVER, 53), (WAN, 5000))).went_to(1);
+    let elsewhere = MacAddress([2, 9, 9, 9, 9, 9]);
+    for port in [LAN_PORT, LAN_PORT_2] {
+        home.process(port, &from(elsewhere, mac(GATEWAY)));
+    }
+    home.process(LAN_PORT_2, &ipv6(ALICE, mac(GATEWAY)));
+    let due = home.poll_all().until.expect("it has something to do soon");
+    assert!(due <= home.now + Duration::from_secs(1));
+    home.wait(Duration::from_secs(1));
+    home.wan_sends(&udp((SERVER, 53), (WAN, 5000))).went_to(2);
 }

@@ -194,3 +194,31 @@ fn a_trace_tells_the_stages_of_one_packet_and_costs_no_verdict() {
     }
     assert!(traces[1].contains("fast path"), "{}", traces[1]);
 }
+
+#[test]
+fn only_what_passes_through_loses_a_hop_rfc1812_section_5_3_1() {
+    let mut home = Home::new(&config());
+    let (ours, server) = ((WAN, 40_000), (SERVER, 123));
+    let last_hop = |packet: Vec<u8>| edit(packet, |packet| packet[8] = 1);
+    // The router's own, slowly and fast; also with the last hop.
+    for packet in [udp(ours, server), udp(ours, server), last_hop(udp(ours, server))] {
+        let sent = home.router_sends(&packet);
+        assert_eq!(sent.went_to(0).ip().ttl, packet[8]);
+    }
+    for packet in [udp(server, ours), udp(server, ours), last_hop(udp(server, ours))] {
+        let sent = home.wan_sends(&packet);
+        assert_eq!((sent.verdict, sent.ip().ttl), (Verdict::Punt(Zone::Wan), packet[8]));
+    }
+    assert!(home.plane.snapshot().fast >= 2);
+    // TCP with its states, and an error about one of its packets.
+    let server = (SERVER, 80);
+    assert_eq!(home.router_sends(&tcp(ours, server, SYN)).went_to(0).ip().ttl, 64);
+    let answer = home.wan_sends(&tcp(server, ours, SYN_ACK));
+    assert_eq!((answer.verdict, answer.ip().ttl), (Verdict::Punt(Zone::Wan), 64));
+    let error = last_hop(unreachable(GATEWAY, &tcp(ours, server, SYN)));
+    let error = home.wan_sends(&error);
+    assert_eq!((error.verdict, error.ip().ttl), (Verdict::Punt(Zone::Wan), 1));
+    // Everybody else's do, and need one to lose.
+    assert_eq!(home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).ip().ttl, 63);
+    assert_eq!(home.inside_sends(&last_hop(udp((ALICE, 5000), (SERVER, 53)))).icmp().0, 11);
+}
