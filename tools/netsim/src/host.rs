@@ -144,13 +144,23 @@ impl Host {
 
     /// A frame from the wire.
     pub fn receive(&mut self, frame: Vec<u8>) {
+        self.keep(&frame);
+        self.accept(frame);
+    }
+
+    /// A frame for the stack.
+    pub(crate) fn accept(&mut self, frame: Vec<u8>) {
+        self.nic.inbox.push_back(frame);
+    }
+
+    /// A frame for who overhears.
+    pub(crate) fn keep(&mut self, frame: &[u8]) {
         if let Some(overheard) = &mut self.overheard {
             if overheard.len() == OVERHEARD {
                 overheard.pop_front();
             }
-            overheard.push_back(frame.clone());
+            overheard.push_back(frame.to_vec());
         }
-        self.nic.inbox.push_back(frame);
     }
 
     /// A frame for the wire as it is.

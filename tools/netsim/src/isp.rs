@@ -118,6 +118,7 @@ impl Isp {
 
     /// A frame from the router.
     pub fn receive(&mut self, now: Instant, frame: Vec<u8>) {
+        self.host.keep(&frame);
         if let (Some((source, _)), Some(from)) = (packet::stations(&frame), source_of(&frame)) {
             self.neighbors.insert(from, source);
         }
@@ -126,14 +127,14 @@ impl Isp {
             return;
         }
         match parsed {
-            Parsed::ArpRequest(target) if self.is_ours(target) => self.host.receive(frame),
+            Parsed::ArpRequest(target) if self.is_ours(target) => self.host.accept(frame),
             Parsed::ArpRequest(_) => {}
             Parsed::Udp(datagram) => {
                 let source = packet::stations(&frame).map_or(MacAddress::BROADCAST, |(source, _)| source);
                 self.datagram(now, source, datagram);
             }
             Parsed::Syn { from, to } => self.syn(from, to, frame),
-            Parsed::Other { .. } | Parsed::Unknown => self.host.receive(frame),
+            Parsed::Other { .. } | Parsed::Unknown => self.host.accept(frame),
         }
     }
 
@@ -197,7 +198,7 @@ impl Isp {
         match known {
             // Again, because nobody answered yet.
             Some(Connection { state: State::Knocking(_), .. }) => {}
-            Some(_) => self.host.receive(frame),
+            Some(_) => self.host.accept(frame),
             None => {
                 let peer = self.far_side.open(from, to);
                 self.connections.push(Connection { from, to, peer, state: State::Knocking(frame) });
@@ -214,12 +215,12 @@ impl Connection {
                 Arrival::Ignored => None,
                 Arrival::Refused => {
                     // No socket listens: the stack answers with a reset.
-                    host.receive(std::mem::take(syn));
+                    host.accept(std::mem::take(syn));
                     None
                 }
                 Arrival::Accepted => {
                     let socket = host.tcp_listen_at(self.to);
-                    host.receive(std::mem::take(syn));
+                    host.accept(std::mem::take(syn));
                     // At once, so that this SYN finds this socket and no other one can.
                     host.poll(now);
                     Some(socket)
