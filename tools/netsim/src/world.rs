@@ -153,11 +153,17 @@ impl World {
 
     /// Moves what is due and lets the hosts work. When to call it again; also call it when the router sent something.
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
-        for _ in 0..ROUNDS {
-            if !self.round(now) {
-                break;
-            }
-        }
+        let more = self.advance(now);
+        let next = self.next(now);
+        if more { Some(now) } else { next }
+    }
+
+    /// A few rounds. Whether the last one still moved something.
+    fn advance(&mut self, now: Instant) -> bool {
+        (0..ROUNDS).all(|_| self.round(now))
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Instant> {
         let hosts = self.devices.iter_mut().filter_map(|device| device.next_poll(now)).min();
         let isp = self.isp.next_poll(now);
         let cables = self.cables.iter().filter_map(|cable| cable.next(now)).min();
@@ -181,11 +187,12 @@ impl World {
             let mut world = world.borrow_mut();
             world.waker = Some(context.waker().clone());
             let now = Instant::from_micros(embassy_time::Instant::now().as_micros());
-            world.poll(now);
+            world.advance(now);
             let wanted = each(&mut world, now, context);
-            // What `each` wrote goes out.
-            let next = [world.poll(now), wanted].into_iter().flatten().min();
-            let more = world.cables.iter().any(|cable| cable.poll_frames(context));
+            // What `each` wrote goes out; what that brings is for the next look.
+            let moved = world.round(now);
+            let next = [world.next(now), wanted].into_iter().flatten().min();
+            let more = moved || world.cables.iter().any(|cable| cable.poll_frames(context));
             let due = next.is_some_and(|at| {
                 let timer = pin!(Timer::at(embassy_time::Instant::from_micros(at.as_micros())));
                 timer.poll(context).is_ready()
