@@ -15,7 +15,7 @@ fn tcp_and_udp_flow_both_ways() {
     for ((what, kernel), (_, ours)) in kernel.iter().zip(&ours) {
         println!("{what:22} kernel {kernel:>8.0} Mbit/s   dialtone {ours:>8.0} Mbit/s");
         // Slow beyond doubt: offloads are broken or packets are lost. Speed itself is tests/bench's.
-        assert!(*ours > 50.0, "{what}: {ours} Mbit/s");
+        assert!(*ours > 10.0, "{what}: {ours} Mbit/s");
     }
 }
 
@@ -24,8 +24,8 @@ fn measure(home: &Home) -> Vec<(&'static str, f64)> {
         ("TCP to the far side", "-t 2"),
         ("TCP from the far side", "-t 2 -R"),
         ("TCP both, four flows", "-t 2 -P 4 --bidir"),
-        ("UDP to the far side", "-t 2 -u -b 100M"),
-        ("UDP from the far side", "-t 2 -u -b 100M -R"),
+        ("UDP to the far side", "-t 2 -u -b 20M"),
+        ("UDP from the far side", "-t 2 -u -b 20M -R"),
     ];
     kinds
         .into_iter()

@@ -68,6 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         }
     };
     let (guardian, cut_off) = custody.entrust()?;
+    privileges::prefer_latency();
     let result = privileges::drop_to(&arguments.user)
         .map_err(|error| format!("cannot continue as user {}: {error}", arguments.user).into())
         .and_then(|()| serve(machine, signals, settings, arguments.flows));
