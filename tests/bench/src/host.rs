@@ -21,8 +21,8 @@ use blast::{Direction, Load};
 use comparison::{Row, Table};
 use yard::Yard;
 
-/// How long to measure.
-#[derive(Clone, Copy)]
+/// How long to measure, and what.
+#[derive(Clone, Debug)]
 pub struct Effort {
     /// Rounds of each measurement, each with both routers.
     rounds: usize,
@@ -30,15 +30,56 @@ pub struct Effort {
     seconds: f64,
     /// The same router twice.
     control: bool,
+    /// Only rows whose name holds this.
+    only: String,
+    /// How `dialtone run` reaches its interfaces.
+    driver: String,
+}
+
+/// The same, as people give it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Choice {
+    /// Rounds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of each router's part of a round.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Only the rows whose name holds this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How `dialtone run` reaches its interfaces: auto, packet, xdp.
+    #[arg(long, default_value = "auto")]
+    driver: String,
 }
 
 impl Effort {
     /// For figures to be written down.
-    pub const FULL: Self = Self { rounds: 5, seconds: 2.0, control: false };
+    pub fn full() -> Self {
+        Self { rounds: 5, seconds: 2.0, control: false, only: String::new(), driver: "auto".into() }
+    }
+
     /// To see that all of it works.
-    pub const QUICK: Self = Self { rounds: 1, seconds: 1.0, control: false };
+    pub fn quick() -> Self {
+        Self { rounds: 1, seconds: 1.0, ..Self::full() }
+    }
+
     /// To see how far ratios wander by themselves.
-    pub const CONTROL: Self = Self { rounds: 3, seconds: 1.0, control: true };
+    pub fn control() -> Self {
+        Self { rounds: 3, seconds: 1.0, control: true, ..Self::full() }
+    }
+
+    /// Whether a row is wanted.
+    fn wants(&self, what: &str) -> bool {
+        what.contains(&self.only)
+    }
+}
+
+impl From<Choice> for Effort {
+    fn from(choice: Choice) -> Self {
+        let Choice { rounds, seconds, only, driver } = choice;
+        Self { rounds, seconds, control: false, only, driver }
+    }
 }
 
 /// A figure of one router in one round.
@@ -68,14 +109,14 @@ pub fn run(effort: Effort, parts: &[Part]) {
     let mut table = Table::default();
     for part in parts {
         match part {
-            Part::Packets => packets(effort, &mut table),
-            Part::Services => services(effort, &mut table),
+            Part::Packets => packets(&effort, &mut table),
+            Part::Services => services(&effort, &mut table),
         }
     }
     println!("\n{table}");
 }
 
-fn packets(effort: Effort, table: &mut Table) {
+fn packets(effort: &Effort, table: &mut Table) {
     let Some(mut yards) = yards("host path", effort, &["nft"], table) else { return };
     for (flows, senders) in [(1, 1), (1, 2), (1000, 2)] {
         for direction in [Direction::Up, Direction::Down] {
@@ -106,14 +147,14 @@ fn packets(effort: Effort, table: &mut Table) {
     latency::rows(&mut yards, effort, table);
 }
 
-fn services(effort: Effort, table: &mut Table) {
+fn services(effort: &Effort, table: &mut Table) {
     let Some(mut yards) = yards("names and leases", effort, &["nft", "dnsmasq"], table) else { return };
     names::rows(&mut yards, effort, table);
     leases::rows(&mut yards, effort, table);
 }
 
 /// Both yards: ours first.
-fn yards(what: &str, effort: Effort, programs: &[&str], table: &mut Table) -> Option<[Yard; 2]> {
+fn yards(what: &str, effort: &Effort, programs: &[&str], table: &mut Table) -> Option<[Yard; 2]> {
     // SAFETY: takes no pointers.
     if unsafe { libc::geteuid() } != 0 {
         table.skip(what, "network namespaces need root");
@@ -125,7 +166,7 @@ fn yards(what: &str, effort: Effort, programs: &[&str], table: &mut Table) -> Op
         return None;
     }
     eprintln!("{what}: {}", processor::describe());
-    let ours = if effort.control { Yard::kernel() } else { Yard::dialtone() };
+    let ours = if effort.control { Yard::kernel() } else { Yard::dialtone(&effort.driver) };
     let yards = ours.and_then(|ours| Ok([ours, Yard::kernel()?]));
     yards.map_err(|why| table.skip(what, &why)).ok()
 }
@@ -133,12 +174,15 @@ fn yards(what: &str, effort: Effort, programs: &[&str], table: &mut Table) -> Op
 /// Measures both in turns and adds a row.
 fn compare(
     yards: &mut [Yard; 2],
-    effort: Effort,
+    effort: &Effort,
     table: &mut Table,
     what: &str,
     aim: Option<f64>,
     mut measure: impl FnMut(&mut Yard, f64) -> Result<Figure, String>,
 ) {
+    if !effort.wants(what) {
+        return;
+    }
     let mut figures: [Vec<Figure>; 2] = Default::default();
     for round in 0..effort.rounds {
         // Who goes first alternates too.

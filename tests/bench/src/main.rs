@@ -38,9 +38,9 @@ enum What {
         quick: bool,
     },
     /// `dialtone run` between namespaces beside nftables: packets, TCP, round trips. Needs root.
-    Host,
+    Host(host::Choice),
     /// Cached answers and leases of `dialtone run` beside dnsmasq. Needs root.
-    Dns,
+    Dns(host::Choice),
     /// The kernel and dnsmasq beside themselves: how far ratios wander on this machine. Needs root.
     Control,
     /// Everything, shortened.
@@ -59,16 +59,16 @@ fn main() {
         What::Quick => {
             dataplane::run(true);
             callgrind::run(true);
-            host::run(Effort::QUICK, &[Part::Packets, Part::Services]);
+            host::run(Effort::quick(), &[Part::Packets, Part::Services]);
         }
         What::All => {
             dataplane::run(false);
             callgrind::run(false);
-            host::run(Effort::FULL, &[Part::Packets, Part::Services]);
+            host::run(Effort::full(), &[Part::Packets, Part::Services]);
         }
-        What::Host => host::run(Effort::FULL, &[Part::Packets]),
-        What::Dns => host::run(Effort::FULL, &[Part::Services]),
-        What::Control => host::run(Effort::CONTROL, &[Part::Packets, Part::Services]),
+        What::Host(choice) => host::run(choice.into(), &[Part::Packets]),
+        What::Dns(choice) => host::run(choice.into(), &[Part::Services]),
+        What::Control => host::run(Effort::control(), &[Part::Packets, Part::Services]),
         What::Drive(drive) => callgrind::drive(&drive),
     }
 }

@@ -16,9 +16,12 @@ use super::{Effort, median};
 const PORT: u16 = 7007;
 
 /// Rows: idle, and beside 50 000 other packets a second, both ways.
-pub fn rows(yards: &mut [Yard; 2], effort: Effort, table: &mut Table) {
+pub fn rows(yards: &mut [Yard; 2], effort: &Effort, table: &mut Table) {
     for busy in [false, true] {
         let what = if busy { "beside 50 kpps" } else { "idle" };
+        if !effort.wants(&format!("round trip {what}")) {
+            continue;
+        }
         let mut halves: [Vec<f64>; 2] = Default::default();
         let mut tails: [Vec<f64>; 2] = Default::default();
         for round in 0..effort.rounds {
