@@ -118,12 +118,20 @@ pub fn run(effort: Effort, parts: &[Part]) {
 
 fn packets(effort: &Effort, table: &mut Table) {
     let Some(mut yards) = yards("host path", effort, &["nft"], table) else { return };
-    for (flows, senders) in [(1, 1), (1, 2), (1000, 2)] {
+    for (flows, senders) in [(1, 1), (1000, 1), (1000, 2)] {
         for direction in [Direction::Up, Direction::Down] {
             let what = format!("UDP 64 B {direction}, {flows} flow(s), {senders} sender(s), kpps");
             let load = Load { flows, senders, direction, pace: None };
             compare(&mut yards, effort, table, &what, Some(1.0), |yard, seconds| {
                 blast::rate(yard, load, seconds)
+            });
+        }
+    }
+    for flows in [1, 1000] {
+        for direction in [Direction::Up, Direction::Down] {
+            let what = format!("UDP 64 B {direction}, {flows} flow(s), highest of all offered loads, kpps");
+            compare(&mut yards, effort, table, &what, Some(1.0), |yard, seconds| {
+                blast::highest(yard, flows, direction, seconds)
             });
         }
     }

@@ -74,6 +74,7 @@ impl Yard {
 
     /// dnsmasq beside the kernel, for names and leases; nothing where the router has its own.
     pub fn serve_home(&mut self) {
+        // The router has its own, or dnsmasq runs already.
         if self.process.is_some() {
             return;
         }
@@ -81,7 +82,7 @@ impl Yard {
             "dnsmasq --no-daemon --conf-file=/dev/null --user=root --pid-file= --no-hosts --no-resolv \
              --server=198.51.100.1 --cache-size=10000 --dns-forward-max=1000 --interface=lan0 --bind-interfaces \
              --except-interface=lo --dhcp-range=192.168.77.100,192.168.77.249,12h --dhcp-authoritative \
-             --dhcp-leasefile={}/home.leases --dhcp-lease-max=1000",
+             --dhcp-leasefile={}/home.leases --dhcp-lease-max=1000 --no-ping --log-facility=/dev/null --quiet-dhcp",
             self.lab.directory().display()
         );
         let program = self.router.start("dnsmasq", &line);
