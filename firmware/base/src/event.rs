@@ -11,6 +11,7 @@ use critical_section::Mutex;
 use heapless::Deque;
 
 use crate::text::Text;
+use crate::time::UnixTime;
 use crate::{Instant, Ipv4Prefix, MacAddress, PortId, Zone};
 
 /// Events kept.
@@ -233,7 +234,7 @@ impl fmt::Display for Event {
                     if *healthy { "answers again" } else { "does not answer" }
                 )
             }
-            Self::TimeSet { unix } => write!(f, "clock set to {unix} s since 1970"),
+            Self::TimeSet { unix } => write!(f, "clock set to {}", UnixTime(*unix)),
             Self::SettingsApplied { revision, trial } => {
                 let how = if *trial { "on trial, confirm within 90 s" } else { "in force" };
                 write!(f, "settings revision {revision} {how}")

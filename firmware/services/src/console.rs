@@ -192,7 +192,7 @@ fn status(state: &RouterState, out: &mut String) {
     let _ = writeln!(out, "leases: {leases}");
     let _ = writeln!(out, "running for {} s", now().as_secs());
     match state.unix_time() {
-        Some(unix) => drop(writeln!(out, "time: {} s since 1970", unix.0)),
+        Some(unix) => drop(writeln!(out, "time: {unix}")),
         None => out.push_str("time: not known yet\n"),
     }
 }
