@@ -71,10 +71,10 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let control = SettingsControl::leak();
     spawner.spawn(settings_task(flash.clone(), control, state).expect("one router per process"));
     spawner.spawn(journal_task(flash, journal, state).expect("one router per process"));
-    let devices = DevicesService::leak(board.profile.devices, state);
+    let devices = DevicesService::new(board.profile.devices, state);
     spawner.spawn(devices_task(devices).expect("one router per process"));
     if let Some(console) = board.console {
-        spawner.spawn(console_task(console, control, devices, state).expect("one router per process"));
+        spawner.spawn(console_task(console, control, state).expect("one router per process"));
     }
     state.note(Event::Started);
     state
@@ -103,14 +103,13 @@ async fn settings_task(
 async fn console_task(
     handle: ConsoleHandle,
     control: &'static SettingsControl,
-    devices: &'static DevicesService,
     state: &'static RouterState,
 ) -> ! {
-    console::run(handle, control, devices, state).await
+    console::run(handle, control, state).await
 }
 
 #[embassy_executor::task]
-async fn devices_task(service: &'static DevicesService) -> ! {
+async fn devices_task(service: DevicesService) -> ! {
     service.run().await
 }
 

@@ -14,7 +14,7 @@ use dialtone_dataplane::trace::Filter;
 use dialtone_hal_api::console::ConsoleHandle;
 use dialtone_settings::{fields, json};
 
-use crate::devices::DevicesService;
+use crate::devices;
 use crate::settings::{Accepted, Request, SettingsControl};
 use crate::state::{RouterState, now};
 
@@ -22,12 +22,11 @@ use crate::state::{RouterState, now};
 pub async fn run(
     mut console: ConsoleHandle,
     control: &'static SettingsControl,
-    devices: &'static DevicesService,
     state: &'static RouterState,
 ) -> ! {
     loop {
         let line = console.next_line().await;
-        let answer = answer(line.trim(), control, devices, state).await;
+        let answer = answer(line.trim(), control, state).await;
         console.write(&frame(&answer)).await;
     }
 }
@@ -50,18 +49,13 @@ fn frame(answer: &Answer) -> String {
     out
 }
 
-async fn answer(
-    line: &str,
-    control: &SettingsControl,
-    devices: &DevicesService,
-    state: &RouterState,
-) -> Answer {
+async fn answer(line: &str, control: &SettingsControl, state: &RouterState) -> Answer {
     let (word, rest) = split(line);
     let mut out = String::new();
     match word {
         "help" | "" => out.push_str(HELP),
         "status" => status(state, &mut out),
-        "devices" => at_home(devices, &mut out),
+        "devices" => at_home(state, &mut out),
         "leases" => leases(state, &mut out),
         "flows" => flows(state, &mut out),
         "counters" => counters(state, &mut out),
@@ -185,8 +179,9 @@ fn status(state: &RouterState, out: &mut String) {
     }
     let links = state.links();
     for (index, port) in state.ports.iter().enumerate() {
-        let up = if links.contains(PortId(index as u8)) { "up" } else { "down" };
-        let _ = writeln!(out, "port {}: {}, {up}", port.name, port.zone);
+        let id = PortId(index as u8);
+        let up = if links.contains(id) { "up" } else { "down" };
+        let _ = writeln!(out, "port {}: {}, {up}", port.name, state.zone_of(id).unwrap_or(port.zone));
     }
     let leases = critical_section::with(|token| state.leases.borrow_ref(token).len());
     let _ = writeln!(out, "leases: {leases}");
@@ -197,14 +192,27 @@ fn status(state: &RouterState, out: &mut String) {
     }
 }
 
-fn at_home(devices: &DevicesService, out: &mut String) {
-    for device in devices.list() {
-        let online = if device.online { "online" } else { "offline" };
-        let _ = write!(out, "{} {} {online}", device.mac, device.zone);
-        if let Some(address) = device.address {
-            let _ = write!(out, " {address}");
+fn at_home(state: &RouterState, out: &mut String) {
+    for known in devices::at_home(state) {
+        let device = &known.device;
+        let _ = write!(out, "{} {}", device.mac, device.zone);
+        let _ = match device.address {
+            Some(address) => write!(out, " {address}"),
+            None => write!(out, " -"),
+        };
+        if !known.port.is_empty() {
+            let _ = write!(out, " on {}", known.port);
         }
-        let _ = writeln!(out, " {}", device.label);
+        let _ = match device.last_seen {
+            _ if device.online => write!(out, " online"),
+            Some(at) => write!(out, " last seen {} s ago", now().since(at).as_secs()),
+            None => write!(out, " not seen yet"),
+        };
+        let _ = writeln!(
+            out,
+            ", received {} bytes, sent {} bytes {}",
+            known.received_bytes, known.sent_bytes, device.label
+        );
     }
 }
 
@@ -251,7 +259,7 @@ fn events(state: &RouterState, out: &mut String) {
     let mut next = state.events.next_sequence().saturating_sub(EVENTS);
     while let Some(entry) = state.events.read(next) {
         let millis = entry.at.as_millis();
-        let _ = writeln!(out, "{}.{:03} {}", millis / 1000, millis % 1000, entry.event);
+        let _ = writeln!(out, "{}.{:03} {}", millis / 1000, millis % 1000, state.words(&entry.event));
         next = entry.sequence + 1;
     }
 }

@@ -21,7 +21,7 @@ use embassy_futures::yield_now;
 use heapless::Deque;
 
 use crate::stack::ZoneNet;
-use crate::state::{RouterState, WanStatus, now, wait_until};
+use crate::state::{RouterState, WanStatus, is_lent, now, wait_until};
 
 /// Frames taken from one source before the next gets its turn.
 const BATCH: usize = 64;
@@ -242,6 +242,9 @@ impl DataplaneService {
             let mut usage = self.state.usage.borrow_ref_mut(token);
             usage.clear();
             usage.extend(self.dataplane.devices().copied());
+            let mut stations = self.state.stations.borrow_ref_mut(token);
+            stations.clear();
+            stations.extend(self.dataplane.stations(now()));
             let mut traces = self.state.traces.borrow_ref_mut(token);
             traces.clear();
             traces.extend(self.dataplane.traces().cloned());
@@ -261,13 +264,9 @@ impl DataplaneService {
     }
 }
 
-/// The household's ports that the settings lend to guests, while there is a guest network.
+/// The household's ports that the settings lend to guests.
 fn guest_ports(settings: &Settings, ports: &[PortHandle]) -> PortSet {
-    if !settings.guest.enabled {
-        return PortSet::EMPTY;
-    }
-    let lent = |port: &PortHandle| settings.guest.ports.contains(&port.info.name);
-    let lent = ports.iter().enumerate().filter(|(_, port)| lent(port));
+    let lent = ports.iter().enumerate().filter(|(_, port)| is_lent(settings, &port.info));
     lent.fold(PortSet::EMPTY, |ports, (index, _)| ports.with(PortId(index as u8)))
 }
 

@@ -296,6 +296,7 @@ impl Dhcp4Service {
 
     fn change_views(&self, change: impl FnOnce(&mut Vec<LeaseView>)) {
         critical_section::with(|token| change(&mut self.state.leases.borrow_ref_mut(token)));
+        self.state.leases_changed.signal(());
     }
 }
 

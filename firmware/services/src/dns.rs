@@ -2,7 +2,7 @@
 //!
 //! One main task moves datagrams in batches without waiting between them; each TCP connection, inside or outside, has
 //! a task of its own, so that a slow one holds up nobody ([`tcp`]). What is asked and answered is decided in
-//! `dialtone_dns`; the conversions of settings and leases are in [`facts`]. Does not listen on the WAN.
+//! `dialtone_dns`; the conversions of settings and names are in [`facts`]. Does not listen on the WAN.
 
 mod facts;
 mod tcp;
@@ -19,10 +19,10 @@ use core::task::{Context, Poll, Waker};
 use dialtone_base::text::Text;
 use dialtone_base::{Duration, Instant, Random, Seed, Zone};
 use dialtone_dns::{
-    Client, Config, Fault, Forwarder, Input, LONGEST_MESSAGE, Limits, LocalName, Output, Snapshot, Token,
+    Client, Config, Fault, Forwarder, Input, LONGEST_MESSAGE, Limits, Output, Snapshot, Token,
     Transport, lookup,
 };
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either4, select4};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 
@@ -44,8 +44,8 @@ const INSIDE_BYTES: usize = 64 * 1024;
 const BATCH: usize = 64;
 /// Ports questions leave from.
 const FIRST_PORT: u16 = 16_384;
-/// How often leases are looked at for names, and counters published.
-const NAMES_EVERY: Duration = Duration::from_secs(1);
+/// How often counters are published.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// The address the router's own look-ups seem to come from.
 const OURSELVES: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
 
@@ -77,8 +77,7 @@ struct Core {
     deadline: Option<Instant>,
     /// Questions that found no socket; told to the engine when it is drained.
     unsent: heapless::Deque<Token, UDP_OUTSIDE>,
-    names: Vec<LocalName>,
-    names_at: Instant,
+    publish_at: Instant,
     asked_by_us: u16,
 }
 
@@ -118,8 +117,7 @@ impl DnsService {
             datagram: vec![0; DATAGRAM].into_boxed_slice(),
             deadline: None,
             unsent: heapless::Deque::new(),
-            names: Vec::with_capacity(limits.names),
-            names_at: Instant::START,
+            publish_at: Instant::START,
             asked_by_us: 0,
         };
         Box::leak(Box::new(Self {
@@ -141,6 +139,7 @@ impl DnsService {
     pub async fn run(&'static self) -> ! {
         let mut settings = self.state.watch_settings();
         let mut wan = self.state.watch_wan();
+        let mut names = self.state.watch_names();
         loop {
             self.refresh();
             let deadline = self.core.borrow().wake_at();
@@ -149,10 +148,13 @@ impl DnsService {
                 let _ = timer.as_mut().poll(context);
                 self.turn(context, deadline)
             });
-            match select3(turns, settings.changed(), wan.changed()).await {
+            match select4(turns, settings.changed(), wan.changed(), names.changed()).await {
                 // A new deadline wants a new timer.
-                Either3::First(()) => {}
-                Either3::Second(_) | Either3::Third(_) => self.reconfigure(),
+                Either4::First(()) => {}
+                Either4::Second(_) | Either4::Third(_) => self.reconfigure(),
+                Either4::Fourth(names) => {
+                    self.feed(Input::Names(&facts::names(&names)));
+                }
             }
         }
     }
@@ -182,25 +184,17 @@ impl DnsService {
         core.handle(self, now, Input::Configure(&config));
         let servers = facts::upstreams(&settings, &wan);
         core.handle(self, now, Input::Upstreams(&servers));
-        // The networks may have changed, and reservations with them.
-        core.names_at = now;
     }
 
     fn refresh(&self) {
         let core = &mut *self.core.borrow_mut();
         let now = now();
-        if now < core.names_at {
+        if now < core.publish_at {
             return;
         }
-        core.names_at = now + NAMES_EVERY;
+        core.publish_at = now + PUBLISH_EVERY;
         let snapshot = core.forwarder.snapshot();
         critical_section::with(|token| self.state.dns.borrow_ref_mut(token).replace(snapshot));
-        let Some(settings) = self.state.current_settings() else { return };
-        let names = facts::names(self.state, &settings);
-        if names != core.names {
-            core.handle(self, now, Input::Names(&names));
-            core.names = names;
-        }
     }
 
     /// Moves what there is; ready when the timer has to be set anew.
@@ -241,7 +235,7 @@ impl Resolver {
 
 impl Core {
     fn wake_at(&self) -> Instant {
-        self.deadline.map_or(self.names_at, |deadline| deadline.min(self.names_at))
+        self.deadline.map_or(self.publish_at, |deadline| deadline.min(self.publish_at))
     }
 
     fn handle(&mut self, service: &DnsService, now: Instant, input: Input<'_>) -> bool {

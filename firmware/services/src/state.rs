@@ -7,19 +7,22 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use core::fmt;
 use core::net::Ipv4Addr;
 
 use critical_section::Mutex;
 use dialtone_base::event::{Event, EventRing};
 use dialtone_base::text::Text;
 use dialtone_base::time::UnixTime;
-use dialtone_base::{Instant, Ipv4Prefix, MacAddress, PortSet, Zone};
+use dialtone_base::{Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Zone};
 use dialtone_dataplane as dataplane;
+use dialtone_devices::Device;
 use dialtone_hal_api::port::PortInfo;
 use dialtone_settings::tree::Settings;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_sync::pubsub::{DynSubscriber, PubSubChannel};
+use embassy_sync::signal::Signal;
 use embassy_sync::watch::{DynReceiver, Watch};
 
 /// Services that may watch one fact.
@@ -48,8 +51,16 @@ pub struct RouterState {
     pub traces: Mutex<RefCell<Vec<dataplane::trace::Trace>>>,
     /// What each device moved, at most a second old. Written by the data plane's task.
     pub usage: Mutex<RefCell<Vec<dataplane::Usage>>>,
+    /// Stations behind the ports, at most a second old. Written by the data plane's task.
+    pub stations: Mutex<RefCell<Vec<dataplane::bridge::Station>>>,
     /// Leases of all zones. Written by the DHCP service.
     pub leases: Mutex<RefCell<Vec<LeaseView>>>,
+    /// Something about the leases changed. Written by the DHCP service, read by the devices service.
+    pub leases_changed: Signal<CriticalSectionRawMutex, ()>,
+    /// Who is at home, longest known first. Written by the devices service.
+    pub devices: Mutex<RefCell<Vec<Device>>>,
+    /// The home's names, each once. Written by the devices service.
+    pub names: Watch<CriticalSectionRawMutex, Arc<[HomeName]>, WATCHERS>,
     /// Wall-clock time, once known. Written by the SNTP service.
     clock: Mutex<Cell<Option<ClockReading>>>,
     /// The board's ports in their order, fixed.
@@ -94,6 +105,23 @@ pub struct LeaseView {
     pub reserved: bool,
 }
 
+/// A name below the home's domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HomeName {
+    /// One label.
+    pub label: Text<63>,
+    /// Where it leads.
+    pub address: Ipv4Addr,
+    /// The network that address is in.
+    pub zone: Zone,
+}
+
+/// An event as it is told to people: ports go by their names. See [`RouterState::words`].
+pub struct Words<'a> {
+    event: &'a Event,
+    ports: &'a [PortInfo],
+}
+
 #[derive(Clone, Copy)]
 struct ClockReading {
     at: Instant,
@@ -113,7 +141,11 @@ impl RouterState {
             dns: Mutex::new(RefCell::new(None)),
             traces: Mutex::new(RefCell::new(Vec::new())),
             usage: Mutex::new(RefCell::new(Vec::new())),
+            stations: Mutex::new(RefCell::new(Vec::new())),
             leases: Mutex::new(RefCell::new(Vec::new())),
+            leases_changed: Signal::new(),
+            devices: Mutex::new(RefCell::new(Vec::new())),
+            names: Watch::new(),
             clock: Mutex::new(Cell::new(None)),
             ports,
             links: Mutex::new(Cell::new(PortSet::EMPTY)),
@@ -133,6 +165,11 @@ impl RouterState {
     /// A watcher of the WAN.
     pub fn watch_wan(&'static self) -> DynReceiver<'static, WanStatus> {
         self.wan.dyn_receiver().expect("WATCHERS counts the services")
+    }
+
+    /// A watcher of the home's names.
+    pub fn watch_names(&'static self) -> DynReceiver<'static, Arc<[HomeName]>> {
+        self.names.dyn_receiver().expect("WATCHERS counts the services")
     }
 
     /// The data plane's events from now on.
@@ -166,10 +203,39 @@ impl RouterState {
         critical_section::with(|token| self.links.borrow(token).get())
     }
 
+    /// The zone of a port as the settings have it now: a port of the household may be lent to guests.
+    pub fn zone_of(&self, port: PortId) -> Option<Zone> {
+        let info = self.ports.get(port.index())?;
+        let lent = self.current_settings().is_some_and(|settings| is_lent(&settings, info));
+        Some(if lent { Zone::Guest } else { info.zone })
+    }
+
+    /// An event in words for people.
+    pub fn words<'a>(&'a self, event: &'a Event) -> Words<'a> {
+        Words { event, ports: &self.ports }
+    }
+
     /// Says which links are up.
     pub fn set_links(&self, links: PortSet) {
         critical_section::with(|token| self.links.borrow(token).set(links));
     }
+}
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.event {
+            Event::Link { port, up } => match self.ports.get(port.index()) {
+                Some(info) => write!(f, "{}: link {}", info.name, if *up { "up" } else { "down" }),
+                None => self.event.fmt(f),
+            },
+            event => event.fmt(f),
+        }
+    }
+}
+
+/// Whether the settings lend this port of the household to guests, while there is a guest network.
+pub fn is_lent(settings: &Settings, port: &PortInfo) -> bool {
+    settings.guest.enabled && port.zone == Zone::Lan && settings.guest.ports.contains(&port.name)
 }
 
 /// The time engines are told: microseconds since start.

@@ -12,6 +12,7 @@ use dialtone_base::{FramePool, Ipv4Prefix, Random, Seed, Zone};
 use dialtone_dns::{Limits, Served, lookup};
 use dialtone_hal_linux::clock;
 use dialtone_hal_linux::executor::Host;
+use dialtone_services::devices::DevicesService;
 use dialtone_services::dns::{DnsService, TCP_INSIDE, TCP_OUTSIDE};
 use dialtone_services::sntp;
 use dialtone_services::stack::{
@@ -67,6 +68,8 @@ impl Home {
         for index in 0..TCP_OUTSIDE {
             host.spawn(async move { service.ask_tcp(index).await });
         }
+        let devices = DevicesService::new(16, state);
+        host.spawn(async move { devices.run().await });
         host.spawn(async move { sntp::run(wan, service.resolver(), Seed::from_number(13), state).await });
         lan.set_address(Some(prefix("192.168.77.1/24")), None);
         laptop.set_address(Some(prefix("192.168.77.20/24")), Some(ROUTER));

@@ -29,6 +29,11 @@ const span = (seconds) => {
   return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 };
 
+const seen = (device) => {
+  if (device.online) return "online";
+  return device.silent_seconds === null ? "not seen yet" : `${span(device.silent_seconds)} ago`;
+};
+
 const facts = (id, pairs) => document.getElementById(id).replaceChildren(
   ...pairs.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
 
@@ -36,7 +41,7 @@ const rows = (id, list, empty) => {
   const body = document.getElementById(id);
   if (list.length === 0) {
     const row = element("tr", ""), cell = element("td", empty, "quiet");
-    cell.colSpan = 5;
+    cell.colSpan = 6;
     row.append(cell);
     body.replaceChildren(row);
     return;
@@ -78,7 +83,7 @@ const show = (status) => {
     ["Running for", span(status.uptime_seconds)],
     ["Version", status.version],
   ]);
-  rows("devices", status.devices.map((device) => [device.name || device.mac, device.address || "–", device.zone, size(device.bytes_in), size(device.bytes_out)]), "No device has joined yet.");
+  rows("devices", status.devices.map((device) => [device.name || device.mac, device.address || "–", device.port ? `${device.zone}, ${device.port}` : device.zone, seen(device), size(device.bytes_in), size(device.bytes_out)]), "No device has joined yet.");
   rows("ports", status.ports.map((port) => [port.name, port.zone, port.link ? "up" : "down", size(port.bytes_in), size(port.bytes_out)]), "No ports.");
   const drops = status.drops.filter((drop) => drop.count > 0);
   facts("drops", drops.length ? drops.map((drop) => [drop.reason, String(drop.count)]) : [["nothing", "0"]]);

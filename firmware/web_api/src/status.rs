@@ -10,6 +10,7 @@ use core::net::Ipv4Addr;
 
 use dialtone_base::event::EVENT_RING;
 use dialtone_base::{MacAddress, PortId, Zone};
+use dialtone_services::devices::{AtHome, at_home};
 use dialtone_services::state::{RouterState, WanStatus, now};
 use serde::Serialize;
 
@@ -75,7 +76,7 @@ pub struct Flows {
 pub struct Port {
     /// `wan`, `lan1`.
     pub name: String,
-    /// Its zone.
+    /// Its zone: guests', while it is lent to them.
     pub zone: Zone,
     /// Whether the link is up.
     pub link: bool,
@@ -90,12 +91,18 @@ pub struct Port {
 pub struct Device {
     /// Its hardware address.
     pub mac: MacAddress,
-    /// Its name, when it has one.
+    /// Its label under the home's domain; empty when it has none.
     pub name: String,
     /// Its address, when it has one.
     pub address: Option<Ipv4Addr>,
     /// Its network.
     pub zone: Zone,
+    /// The port it is, or was, behind; empty when not known.
+    pub port: String,
+    /// Whether it is there.
+    pub online: bool,
+    /// Seconds since a frame of it was seen; `null` when none was since the router started.
+    pub silent_seconds: Option<u64>,
     /// Bytes it received through the router.
     pub bytes_in: u64,
     /// Bytes it sent through the router.
@@ -131,7 +138,7 @@ impl Status {
         let ports =
             state.ports.iter().zip(&snapshot.ports).enumerate().map(|(index, (info, counters))| Port {
                 name: info.name.to_string(),
-                zone: info.zone,
+                zone: state.zone_of(PortId(index as u8)).unwrap_or(info.zone),
                 link: state.links().contains(PortId(index as u8)),
                 bytes_in: counters.received_bytes,
                 bytes_out: counters.sent_bytes,
@@ -182,7 +189,7 @@ pub fn events(state: &RouterState) -> String {
         lines.push(EventLine {
             sequence: entry.sequence,
             at_seconds: entry.at.as_millis() as f64 / 1000.0,
-            text: entry.event.to_string(),
+            text: state.words(&entry.event).to_string(),
         });
         // Events may arrive faster than they are read here; one ring is an answer.
         if lines.len() >= EVENT_RING {
@@ -193,23 +200,19 @@ pub fn events(state: &RouterState) -> String {
 }
 
 fn devices(state: &RouterState) -> Vec<Device> {
-    let (leases, usage) = critical_section::with(|token| {
-        (state.leases.borrow_ref(token).clone(), state.usage.borrow_ref(token).clone())
-    });
-    leases
-        .into_iter()
-        .map(|lease| {
-            let moved = usage.iter().find(|usage| usage.mac == lease.mac && usage.zone == lease.zone);
-            Device {
-                mac: lease.mac,
-                name: lease.name.to_string(),
-                address: Some(lease.address),
-                zone: lease.zone,
-                bytes_in: moved.map_or(0, |usage| usage.received_bytes),
-                bytes_out: moved.map_or(0, |usage| usage.sent_bytes),
-            }
-        })
-        .collect()
+    let now = now();
+    let shown = |known: AtHome| Device {
+        mac: known.device.mac,
+        name: known.device.label.to_string(),
+        address: known.device.address,
+        zone: known.device.zone,
+        port: known.port.to_string(),
+        online: known.device.online,
+        silent_seconds: known.device.last_seen.map(|at| now.since(at).as_secs()),
+        bytes_in: known.received_bytes,
+        bytes_out: known.sent_bytes,
+    };
+    at_home(state).into_iter().map(shown).collect()
 }
 
 fn sentence(wan: &WanStatus) -> String {

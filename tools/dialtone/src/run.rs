@@ -17,6 +17,7 @@ use dialtone_hal_linux::executor::Host;
 use dialtone_hal_linux::port::choose::Driver;
 use dialtone_hal_linux::privileges;
 use dialtone_hal_linux::signals::Signals;
+use dialtone_services::state::RouterState;
 use dialtone_settings::json;
 use dialtone_settings::tree::Settings;
 use embassy_time::Timer;
@@ -104,7 +105,7 @@ fn serve(
                     say(&format!("({} events not shown)", entry.sequence - next));
                 }
                 next = entry.sequence + 1;
-                print(&entry.event, entry.at.as_millis(), flows);
+                print(state, &entry.event, entry.at.as_millis(), flows);
             }
             Timer::after_millis(50).await;
         }
@@ -143,9 +144,9 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
     })
 }
 
-fn print(event: &Event, millis: u64, flows: bool) {
+fn print(state: &RouterState, event: &Event, millis: u64, flows: bool) {
     if flows || !matches!(event, Event::FlowOpened { .. } | Event::NameAnswered { .. }) {
-        say(&format!("{:>8}.{:03}  {event}", millis / 1000, millis % 1000));
+        say(&format!("{:>8}.{:03}  {}", millis / 1000, millis % 1000, state.words(event)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Settings, WAN status and leases in the words of the DNS engine.
+//! Settings, WAN status and the names of devices in the words of the DNS engine.
 
 use alloc::vec::Vec;
 use core::net::SocketAddrV4;
@@ -8,7 +8,7 @@ use dialtone_dns::{Config, LocalName, Network, UPSTREAMS};
 use dialtone_settings::tree::Settings;
 
 use super::PORT;
-use crate::state::{RouterState, WanStatus};
+use crate::state::{HomeName, WanStatus};
 
 /// The home's domain, networks, and what may lead into them.
 pub(super) fn config(settings: &Settings) -> Config {
@@ -40,18 +40,8 @@ pub(super) fn upstreams(settings: &Settings, wan: &WanStatus) -> heapless::Vec<S
     others.take(UPSTREAMS).map(|address| SocketAddrV4::new(*address, PORT)).collect()
 }
 
-/// Names of devices: first those the household gave, then those the devices gave with their leases.
-pub(super) fn names(state: &RouterState, settings: &Settings) -> Vec<LocalName> {
-    let mut names = Vec::new();
-    for reservation in settings.reservations.iter().filter(|reservation| !reservation.name.is_empty()) {
-        let guest = settings.guest.enabled && settings.guest.address.contains(reservation.address);
-        let zone = if guest { Zone::Guest } else { Zone::Lan };
-        names.push(LocalName { name: reservation.name.clone(), address: reservation.address, zone });
-    }
-    critical_section::with(|token| {
-        for lease in state.leases.borrow_ref(token).iter().filter(|lease| !lease.name.is_empty()) {
-            names.push(LocalName { name: lease.name.clone(), address: lease.address, zone: lease.zone });
-        }
-    });
-    names
+/// The names of the home's devices.
+pub(super) fn names(names: &[HomeName]) -> Vec<LocalName> {
+    let local = |name: &HomeName| LocalName { name: name.label.clone(), address: name.address, zone: name.zone };
+    names.iter().map(local).collect()
 }

@@ -206,10 +206,8 @@ impl Screen {
                 counts.leases += 1;
                 (Colour::Good, false, entry.event.to_string())
             }
-            Event::Link { port, up } => {
-                let name = router.ports.get(port.index()).map_or("?", |info| info.name.as_str());
-                let text = format!("{name}: link {}", if *up { "up" } else { "down" });
-                (if *up { Colour::Good } else { Colour::Bad }, false, text)
+            Event::Link { up, .. } => {
+                (if *up { Colour::Good } else { Colour::Bad }, false, router.words(&entry.event).to_string())
             }
             Event::WanUp { .. } | Event::Started => (Colour::Good, false, entry.event.to_string()),
             Event::WanDown { .. } | Event::WanConflict { .. } | Event::Upstream { healthy: false, .. } => {
