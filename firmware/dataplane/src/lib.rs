@@ -267,6 +267,9 @@ impl Dataplane {
             Command::Probe { zone, address } => {
                 self.neighbors.probe(now, zone, address);
             }
+            Command::Ask { zone, address } => {
+                self.neighbors.resolve(now, zone, address);
+            }
             Command::Announce { zone } => self.neighbors.announce(now, zone),
             Command::PinNeighbor { zone, address, mac } => {
                 self.neighbors.pin(now, zone, address, mac);

@@ -87,6 +87,13 @@ pub enum Command {
         /// Which address.
         address: Ipv4Addr,
     },
+    /// Ask a neighbor with ordinary ARP whether it is there, unless it said so just now: an answer is heard on its port.
+    Ask {
+        /// On which network.
+        zone: Zone,
+        /// Its address.
+        address: Ipv4Addr,
+    },
     /// Tell a zone's neighbors our address (gratuitous ARP), after it was configured.
     Announce {
         /// On which network.

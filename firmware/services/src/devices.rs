@@ -106,7 +106,8 @@ impl DevicesService {
     fn compare_leases(&mut self) {
         let leases = critical_section::with(|token| self.state.leases.borrow_ref(token).clone());
         let gone: Vec<_> = self.table.iter().filter_map(|device| device.address).collect();
-        for address in gone.into_iter().filter(|address| leases.iter().all(|lease| lease.address != *address)) {
+        for address in gone.into_iter().filter(|address| leases.iter().all(|lease| lease.address != *address))
+        {
             self.feed(Input::LeaseEnded { address });
         }
         for lease in &leases {
@@ -163,7 +164,7 @@ impl DevicesService {
                 }
                 Output::Ask { zone, address } => {
                     // When the data plane does not keep up the device is asked again later.
-                    let _ = self.state.commands.try_send(dataplane::Command::Probe { zone, address });
+                    let _ = self.state.commands.try_send(dataplane::Command::Ask { zone, address });
                 }
                 Output::Wait(_) => return,
             }

@@ -19,8 +19,8 @@ use core::task::{Context, Poll, Waker};
 use dialtone_base::text::Text;
 use dialtone_base::{Duration, Instant, Random, Seed, Zone};
 use dialtone_dns::{
-    Client, Config, Fault, Forwarder, Input, LONGEST_MESSAGE, Limits, Output, Snapshot, Token,
-    Transport, lookup,
+    Client, Config, Fault, Forwarder, Input, LONGEST_MESSAGE, Limits, Output, Snapshot, Token, Transport,
+    lookup,
 };
 use embassy_futures::select::{Either4, select4};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;

@@ -46,7 +46,8 @@ fn two_devices_of_one_name_both_resolve() {
     assert!(study.contains(&addresses[0].to_string()) && study.contains("on lan1 online"), "{study}");
     assert!(line(" laptop").is_some() && line(" laptop-2").is_some(), "{devices}");
     let page = scenario.fetch(second, ROUTER, "/api/status").expect("the page answers");
-    let entry = format!(r#""name":"study","address":"{}","zone":"lan","port":"lan1","online":true"#, addresses[0]);
+    let entry =
+        format!(r#""name":"study","address":"{}","zone":"lan","port":"lan1","online":true"#, addresses[0]);
     assert!(page.contains(&entry), "{page}");
 
     // Pulled out, it is gone at once; silent, it is asked and stays.

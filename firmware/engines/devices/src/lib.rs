@@ -189,7 +189,8 @@ impl Devices {
             let (address, zone) = leased.unwrap_or((given.address, given.zone));
             (label.as_str(), address, zone)
         });
-        let own = self.devices.iter().filter(|device| device.given_name.is_empty() && !device.label.is_empty());
+        let own =
+            self.devices.iter().filter(|device| device.given_name.is_empty() && !device.label.is_empty());
         given.chain(own.filter_map(|device| Some((device.label.as_str(), device.address?, device.zone))))
     }
 

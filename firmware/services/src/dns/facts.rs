@@ -42,6 +42,7 @@ pub(super) fn upstreams(settings: &Settings, wan: &WanStatus) -> heapless::Vec<S
 
 /// The names of the home's devices.
 pub(super) fn names(names: &[HomeName]) -> Vec<LocalName> {
-    let local = |name: &HomeName| LocalName { name: name.label.clone(), address: name.address, zone: name.zone };
+    let local =
+        |name: &HomeName| LocalName { name: name.label.clone(), address: name.address, zone: name.zone };
     names.iter().map(local).collect()
 }
