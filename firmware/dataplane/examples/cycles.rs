@@ -41,7 +41,7 @@ fn main() {
     }
     let mut bench = Bench::new(16_384);
     bench.open(16_384);
-    let flooded = bench.open_more(20_000, 40_000);
+    let flooded = bench.open_more(20_000, 20_000);
     println!(
         "{:<44} {:>8.1} {:>8.0}",
         "new flow, full table (oldest one goes)",
@@ -86,20 +86,24 @@ impl Bench {
     /// Opens flows from the household and lets each be answered once; time per new flow.
     fn open(&mut self, flows: usize) -> f64 {
         let (out, back) = self.templates(flows);
-        // Twice, so that the memory has been touched before it counts.
-        self.pass(LAN, &out[..flows]);
-        self.plane.command(self.now, Command::FlushFlows);
-        let spent = self.pass(LAN, &out[..flows]);
+        let mut best = f64::MAX;
+        for _ in 0..ROUNDS {
+            self.plane.command(self.now, Command::FlushFlows);
+            best = best.min(self.pass(LAN, &out[..flows]));
+        }
         self.pass(WAN, &back);
-        spent
+        best
     }
 
     /// Opens flows nobody answers, beyond what the table holds.
     fn open_more(&mut self, from: usize, count: usize) -> f64 {
         // Nothing may be evicted that was answered a moment ago.
         self.now += dialtone_base::Duration::from_secs(150);
-        let frames: Vec<_> = (from..from + count).map(outbound).collect();
-        self.pass(LAN, &frames)
+        let mut pass = |from: usize| {
+            let frames: Vec<_> = (from..from + count).map(outbound).collect();
+            self.pass(LAN, &frames)
+        };
+        (0..ROUNDS).map(|round| pass(from + round * count)).fold(f64::MAX, f64::min)
     }
 
     fn templates(&self, flows: usize) -> (Vec<[u8; 64]>, Vec<[u8; 64]>) {

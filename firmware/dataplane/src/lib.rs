@@ -73,6 +73,8 @@ pub use verdict::{DropReason, Verdict};
 
 /// Most frames [`Dataplane::process_batch`] takes at once.
 pub const BATCH: usize = 64;
+/// Frames of a batch that are looked ahead for together.
+pub(crate) const FEW: usize = 16;
 /// Fragments the data plane makes before they are polled.
 const CUT_ROOM: usize = 64;
 /// Events kept until they are polled; more are lost, and counted.
@@ -325,7 +327,6 @@ impl Dataplane {
         from: Ingress,
         work: &mut impl Iterator<Item = (&'a mut Frame, &'a mut Verdict)>,
     ) -> usize {
-        const FEW: usize = 16;
         let mut few: heapless::Vec<_, FEW> = heapless::Vec::new();
         let mut hashes = [0; FEW];
         for ((frame, verdict), place) in work.take(FEW).zip(&mut hashes) {
@@ -349,6 +350,7 @@ impl Dataplane {
                 }
             }
         }
+        touched ^= forward::foresee_evictions(self, opening);
         black_box(touched);
         let count = few.len();
         for (prepared, frame, verdict) in few {

@@ -28,6 +28,18 @@ pub(crate) struct Packet {
     pub(crate) ingress: u8,
     pub(crate) now: Instant,
     pub(crate) tick: Tick,
+    pub(crate) key: Key,
+    pub(crate) hash: u64,
+    pub(crate) lookup: Lookup,
+}
+
+/// What was already asked about a packet's flow, so that the slow path need not ask again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lookup {
+    /// Nothing.
+    Due,
+    /// The fast path looked: this record, or none; what opening a flow needs was touched.
+    Done(Option<u32>),
 }
 
 /// A frame of which the fast path's fields were read, with the hash of its flow.
@@ -71,19 +83,23 @@ pub(crate) fn run(
     if plane.tracer.is_on() {
         plane.tracer.begin(now, from, frame.bytes());
     }
-    let verdict = match prepared.and_then(|prepared| fastpath::forward(plane, now, prepared, frame)) {
-        Some(verdict) => {
+    let fast = match prepared {
+        Some(prepared) => fastpath::forward(plane, now, prepared, frame).map_err(Lookup::Done),
+        None => Err(Lookup::Due),
+    };
+    let verdict = match fast {
+        Ok(verdict) => {
             plane.tracer.stage("flow", Detail::Words("fast path"));
             verdict
         }
-        None => judge(plane, now, from, frame),
+        Err(lookup) => judge(plane, now, from, lookup, frame),
     };
     finish(plane, from, verdict, frame)
 }
 
 /// Reads the frame as a whole and takes it the slow way.
 #[inline(never)]
-fn judge(plane: &mut Dataplane, now: Instant, from: Ingress, frame: &mut Frame) -> Verdict {
+fn judge(plane: &mut Dataplane, now: Instant, from: Ingress, lookup: Lookup, frame: &mut Frame) -> Verdict {
     let (realm, ingress) = match from {
         Ingress::Port(port) => match plane.ports.get(usize::from(port.0)) {
             Some(Some(known)) => (known.realm, port.0),
@@ -94,7 +110,7 @@ fn judge(plane: &mut Dataplane, now: Instant, from: Ingress, frame: &mut Frame) 
     match Headers::parse(frame.bytes()) {
         Ok(headers) => {
             plane.slow += 1;
-            slow(plane, now, from, &Read { headers, realm, ingress }, frame)
+            slow(plane, now, from, &Read { headers, realm, ingress, lookup }, frame)
         }
         Err(error) => Verdict::Drop(punt::malformed(error)),
     }
@@ -105,6 +121,18 @@ pub(crate) struct Read {
     pub(crate) headers: Headers,
     pub(crate) realm: Realm,
     pub(crate) ingress: u8,
+    pub(crate) lookup: Lookup,
+}
+
+impl Packet {
+    /// The IPv4 packet in a frame that was read.
+    #[inline]
+    pub(crate) fn new(plane: &Dataplane, now: Instant, from: Ingress, read: &Read, ip: Ipv4Summary) -> Self {
+        let Read { headers, realm, ingress, lookup } = *read;
+        let key = fastpath::key_of(realm, &ip);
+        let hash = plane.flows.hash(&key);
+        Self { headers, ip, from, realm, ingress, now, tick: tick(now), key, hash, lookup }
+    }
 }
 
 /// Every stage behind the fast path.
@@ -133,8 +161,7 @@ fn slow(plane: &mut Dataplane, now: Instant, from: Ingress, read: &Read, frame: 
     let (Some(ip), None) = (headers.ipv4, headers.vlan) else {
         return Verdict::Drop(DropReason::UnknownEtherType);
     };
-    let ingress = read.ingress;
-    let packet = Packet { headers: *headers, ip, from, realm: read.realm, ingress, now, tick: tick(now) };
+    let packet = Packet::new(plane, now, from, read, ip);
     if let Some(reason) = sanity::check(plane, zone, &packet, frame) {
         return Verdict::Drop(reason);
     }

@@ -7,8 +7,6 @@
 use dialtone_base::{Frame, Instant, MacAddress, Zone};
 use dialtone_wire::{Headers, Ipv4Summary, Malformed, Protocol, Transport, icmpv4};
 
-use crate::conntrack::key::Realm;
-use crate::conntrack::{EGRESS_PUNT, tick};
 use crate::nat::slowpath::DHCP_CLIENT;
 use crate::pipeline::{Packet, Read};
 use crate::route::{forward, fragment};
@@ -118,15 +116,7 @@ pub(crate) fn from_router(
         return link::to_station(plane, now, zone, None, headers.destination);
     }
     let Some(ip) = headers.ipv4 else { return Verdict::Drop(DropReason::BadRouterFrame) };
-    let packet = Packet {
-        headers: *headers,
-        ip,
-        from: Ingress::Router(zone),
-        realm: Realm::Router,
-        ingress: EGRESS_PUNT,
-        now,
-        tick: tick(now),
-    };
+    let packet = Packet::new(plane, now, Ingress::Router(zone), read, ip);
     plane.tracer.stage("router", Detail::Zone(zone));
     let ours = plane.zone(zone).address;
     let on_link = ours.is_some_and(|prefix| prefix.contains(ip.destination));

@@ -23,11 +23,7 @@ pub fn fuzz(data: &[u8]) {
         let is_plain =
             headers.vlan.is_none() && usize::from(ip.l4) == plain::L4 && !ip.is_fragment() && ip.ttl > 1;
         let state = TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::RST);
-        let transport = match ip.transport {
-            Transport::Udp => true,
-            Transport::Tcp(flags) => !flags.has(state),
-            _ => false,
-        };
+        let transport = matches!(ip.transport, Transport::Udp | Transport::Tcp(_));
         // The reserved bit of the fragment field is nothing plain.
         let reserved = data.get(usize::from(headers.l3) + 6).is_some_and(|byte| byte & 0x80 != 0);
         (is_plain && transport && !reserved).then(|| Plain {
@@ -36,6 +32,7 @@ pub fn fuzz(data: &[u8]) {
             ports: u32::from(ip.source_port) << 16 | u32::from(ip.destination_port),
             total_len: ip.total_len,
             protocol: ip.protocol,
+            changes_state: matches!(ip.transport, Transport::Tcp(flags) if flags.has(state)),
         })
     });
     assert_eq!(plain, expected);

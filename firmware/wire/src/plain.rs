@@ -1,8 +1,8 @@
 //! The frames a fast path lives on, read with as few instructions as it takes.
 //!
-//! [`Plain::read`] knows one shape only: untagged, IPv4 without options, a whole packet, TTL above 1, UDP or a TCP segment
-//! without SYN, FIN and RST. What it reads it has checked as [`crate::Headers::parse`] does; anything else is `None`, good
-//! or bad, and is for `Headers` to judge.
+//! [`Plain::read`] knows one shape only: untagged, IPv4 without options, a whole packet, TTL above 1, UDP or TCP. What it
+//! reads it has checked as [`crate::Headers::parse`] does; anything else is `None`, good or bad, and is for `Headers` to
+//! judge.
 
 use dialtone_base::MacAddress;
 
@@ -23,6 +23,8 @@ pub struct Plain {
     pub total_len: u16,
     /// [`Protocol::UDP`] or [`Protocol::TCP`].
     pub protocol: Protocol,
+    /// A TCP segment with SYN, FIN or RST.
+    pub changes_state: bool,
 }
 
 /// Where the IPv4 header begins.
@@ -58,6 +60,7 @@ impl Plain {
             return None;
         }
         let protocol = Protocol(head[L3 + 9]);
+        let mut changes_state = false;
         if protocol == Protocol::UDP {
             let length = usize::from(u16_at(L4 + 4));
             if length < udp::HEADER || length > payload {
@@ -66,9 +69,8 @@ impl Plain {
         } else {
             let head = frame.first_chunk::<{ L4 + tcp::HEADER }>()?;
             let header_len = usize::from(head[L4 + 12] >> 4) * 4;
-            let changes_state = head[L4 + 13] & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0;
-            if protocol != Protocol::TCP || header_len < tcp::HEADER || header_len > payload || changes_state
-            {
+            changes_state = head[L4 + 13] & (TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0) != 0;
+            if protocol != Protocol::TCP || header_len < tcp::HEADER || header_len > payload {
                 return None;
             }
         }
@@ -78,6 +80,7 @@ impl Plain {
             ports: u32_at(L4),
             total_len,
             protocol,
+            changes_state,
         })
     }
 }

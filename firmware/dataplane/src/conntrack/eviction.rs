@@ -3,8 +3,10 @@
 //! Queues hold flows in the order in which they were last known to be used. Use is only noticed when a flow is about to
 //! go: then it gets a second chance at the queue's end, as in the CLOCK algorithm, at most a few times per call.
 
-use super::list::{Link, Links};
-use super::{Class, Ended, Flow, FlowTable, Tick, UDP_LEAST, ticks};
+use core::hint::black_box;
+
+use super::list::{Link, Links, NONE};
+use super::{Class, Ended, Flow, FlowTable, Record, Tick, UDP_LEAST, ticks};
 
 /// Flows looked at to find one to evict.
 const CHANCES: usize = 8;
@@ -20,7 +22,7 @@ pub(crate) enum NoRoom {
 
 /// Whose flows are looked at for one to evict.
 #[derive(Clone, Copy)]
-enum Queue {
+pub(super) enum Queue {
     All,
     Device(u16),
 }
@@ -45,6 +47,7 @@ impl Links for DeviceLinks<'_> {
 impl FlowTable {
     /// Makes sure that [`Self::open`] has room for a flow of `device`; what had to go for it comes back.
     pub(crate) fn make_room(&mut self, now: Tick, device: u16) -> Result<Option<Ended>, NoRoom> {
+        self.evicting = None;
         let (queue, full) = if self.flows_of(device) >= self.per_device {
             (Queue::Device(device), NoRoom::Device)
         } else if self.free_count == 0 {
@@ -52,7 +55,37 @@ impl FlowTable {
         } else {
             return Ok(None);
         };
+        self.evicting = Some(queue);
         self.evict_from(queue, now).map(Some).ok_or(full)
+    }
+
+    /// The next `count` flows to be evicted if the table stays as full as it was for the last new flow. Only a guess, to be
+    /// touched in time.
+    pub(crate) fn victims(&self, count: usize) -> heapless::Vec<u32, { crate::FEW }> {
+        let mut victims = heapless::Vec::new();
+        let device = |index: u16| self.devices.get(index as usize).map(|device| device.transitory);
+        let chain = match self.evicting {
+            Some(Queue::All) => Some(self.transitory),
+            Some(Queue::Device(index)) => device(index),
+            None => None,
+        };
+        let mut next = chain.and_then(|chain| chain.oldest()).unwrap_or(NONE);
+        while victims.len() < count
+            && let Some(flow) = self.flows.get(next as usize)
+            && victims.push(next).is_ok()
+        {
+            next =
+                if let Some(Queue::Device(_)) = self.evicting { flow.of_device } else { flow.queue }.next();
+        }
+        victims
+    }
+
+    /// Reads the places that [`Self::end`] will look at: the flow's first record with its mapping.
+    pub(crate) fn touch_ended(&self, number: u32) -> Option<(&Record, u32)> {
+        let (forth, back) = (self.record(number * 2)?, self.record(number * 2 + 1)?);
+        let touched = self.touch_index(self.hash(&forth.key)) ^ self.touch_index(self.hash(&back.key));
+        black_box(touched);
+        Some((forth, self.flow(number * 2)?.mappings[0]))
     }
 
     /// Ends the oldest flow that may be evicted.

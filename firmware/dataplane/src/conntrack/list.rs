@@ -15,6 +15,11 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) const FREE: Self = Self { previous: NONE, next: NONE };
+
+    /// The element after this one, or [`NONE`].
+    pub(crate) const fn next(self) -> u32 {
+        self.next
+    }
 }
 
 /// One list.

@@ -27,6 +27,7 @@ use self::list::{Chain, Link, NONE};
 use self::tcp::TcpState;
 use crate::config::Timeouts;
 use crate::output::FlowCounters;
+use crate::pipeline::Packet;
 
 pub(crate) use self::eviction::NoRoom;
 pub(crate) use self::record::{EGRESS_FLOOD, EGRESS_PUNT, Record, flag};
@@ -73,8 +74,9 @@ enum Class {
     Established,
 }
 
-/// What only the slow path needs of a flow.
+/// What only the slow path needs of a flow. One cache line.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Flow {
     wheel: Link,
     /// In the list of all transitory flows, or of all answered ones.
@@ -155,6 +157,8 @@ pub(crate) struct FlowTable {
     transitory: Chain,
     answered: Chain,
     devices: Box<[DeviceFlows]>,
+    /// Where the last new flow found its room, if somebody had to go for it.
+    evicting: Option<eviction::Queue>,
     per_device: u32,
     hash: HashKey,
     timeouts: Timeouts,
@@ -193,6 +197,7 @@ impl FlowTable {
             transitory: Chain::EMPTY,
             answered: Chain::EMPTY,
             devices: vec![DeviceFlows::NONE; devices + 1].into_boxed_slice(),
+            evicting: None,
             per_device: per_device.max(1) as u32,
             hash: HashKey::new(random),
             timeouts: Timeouts::default(),
@@ -303,21 +308,22 @@ impl FlowTable {
     /// answers. Needs [`Self::make_room`] before. The number of `forth`, or `None` when the key of `back` is in use.
     pub(crate) fn open(
         &mut self,
-        now: Tick,
+        packet: &Packet,
         origin: Origin,
         mappings: [u32; 2],
-        forth: &Record,
-        back: &Record,
+        forth: Record,
+        back: Record,
     ) -> Option<u32> {
-        let (forth_hash, back_hash) = (self.hash(&forth.key), self.hash(&back.key));
+        let now = packet.tick;
+        let back_hash = self.hash(&back.key);
         if forth.key == back.key || self.find(back_hash, &back.key).is_some() {
             return None;
         }
         let last = self.free_count.checked_sub(1)?;
         let number = *self.free.get(last)?;
         self.free_count = last;
-        *self.records.get_mut(number as usize * 2)? = Record { seen: now, ..*forth };
-        *self.records.get_mut(number as usize * 2 + 1)? = Record { seen: now, ..*back };
+        *self.records.get_mut(number as usize * 2)? = Record { seen: now, ..forth };
+        *self.records.get_mut(number as usize * 2 + 1)? = Record { seen: now, ..back };
         let flow = self.flows.get_mut(number as usize)?;
         *flow = Flow {
             mappings,
@@ -328,7 +334,7 @@ impl FlowTable {
             device: forth.device.index(),
             ..FREE_FLOW
         };
-        self.index.insert(forth_hash, number * 2);
+        self.index.insert(packet.hash, number * 2);
         self.index.insert(back_hash, number * 2 + 1);
         if let Some(device) = self.devices.get_mut(forth.device.index() as usize) {
             device.flows += 1;

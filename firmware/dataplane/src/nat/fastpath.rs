@@ -1,8 +1,7 @@
 //! The fast path: one record found, its rewrite applied in place.
 //!
-//! Takes packets of flows whose decision stands: whole IPv4 packets without options, UDP, ICMP queries and TCP segments
-//! that change no state. Anything else (`None`) goes the slow way, which writes and mends the records. Checksums change
-//! by RFC 1624 deltas; a partial checksum changes by the addresses' delta only, since the port sums the rest.
+//! Takes packets of flows whose decision stands: whole IPv4 packets without options, UDP and TCP segments that change no
+//! state. Anything else goes the slow way, which writes and mends the records. Checksums change by RFC 1624 deltas; a partial checksum changes by the addresses' delta only, since the port sums the rest.
 
 use dialtone_base::frame::Checksum;
 use dialtone_base::{Frame, Instant, PortId, Zone};
@@ -21,32 +20,34 @@ pub(crate) fn key_of(realm: Realm, ip: &Ipv4Summary) -> Key {
     Key::new(realm, ip.protocol.0, (ip.source, ip.source_port), (ip.destination, ip.destination_port))
 }
 
-/// Handles the packet if its flow's decision stands. Only for frames sent to our MAC.
+/// Handles the packet if its flow's decision stands; else its record, if it has one. Only for frames sent to our MAC.
 #[inline(always)]
 pub(crate) fn forward(
     plane: &mut Dataplane,
     now: Instant,
     prepared: &Prepared,
     frame: &mut Frame,
-) -> Option<Verdict> {
-    let Prepared { plain, key, hash, likely, ingress } = prepared;
-    let number = plane.flows.find_near(*likely, *hash, key)?;
-    let record = plane.flows.record_mut(number)?;
-    if record.flags & flag::FAST == 0 || record.epoch != plane.epoch || record.ingress != *ingress {
-        return None;
+) -> Result<Verdict, Option<u32>> {
+    let Prepared { plain, key, hash, likely, ingress, .. } = prepared;
+    let number = plane.flows.find_near(*likely, *hash, key).ok_or(None)?;
+    let left = Err(Some(number));
+    let Some(record) = plane.flows.record_mut(number) else { return left };
+    let stands = record.flags & flag::FAST != 0 && record.epoch == plane.epoch && record.ingress == *ingress;
+    if !stands || plain.changes_state {
+        return left;
     }
     let is_tcp = plain.protocol == Protocol::TCP;
     let fits = plain.total_len <= record.mtu
         || (frame.offload.segment.is_some() && segments_fit(record.mtu, is_tcp, L4, frame));
     if !fits || record.egress == EGRESS_FLOOD {
-        return None;
+        return left;
     }
     let egress = record.egress;
     // A port that cannot finish checksums or cut needs the slow path's help.
     if frame.offload.checksum != Checksum::Complete || frame.offload.segment.is_some() {
-        let port = plane.ports.get(egress as usize)?.as_ref()?;
-        if !port.segmentation {
-            return None;
+        let port = plane.ports.get(egress as usize).and_then(Option::as_ref);
+        if port.is_none_or(|port| !port.segmentation) {
+            return left;
         }
     }
     if record.flags & flag::REFRESH != 0 {
@@ -54,7 +55,7 @@ pub(crate) fn forward(
     }
     let device = record.device;
     if !rewrite_plain(record, is_tcp, frame) {
-        return None;
+        return left;
     }
     let bytes = frame.len() as u64;
     if key.is_from_wan() {
@@ -63,7 +64,7 @@ pub(crate) fn forward(
         plane.accounting.sent(now, device, 1, bytes);
     }
     plane.fast += 1;
-    Some(if egress == EGRESS_PUNT { Verdict::Punt(Zone::Wan) } else { Verdict::Forward(PortId(egress)) })
+    Ok(if egress == EGRESS_PUNT { Verdict::Punt(Zone::Wan) } else { Verdict::Forward(PortId(egress)) })
 }
 
 /// Whether the segments of a super-frame fit through the MTU.

@@ -45,6 +45,8 @@ pub(crate) struct Mapping {
     pub(crate) inside: (Ipv4Addr, u16),
     pub(crate) external_port: u16,
     flows: u32,
+    /// One address it has sent to, with its flows: most mappings have only this one, and need no other table for it.
+    remote: (Ipv4Addr, u32),
 }
 
 /// Why there is no mapping.
@@ -60,7 +62,7 @@ pub(crate) struct Mappings {
     /// Per space, indexed by external port.
     by_external: [Box<[u32]>; 3],
     ports: [PortAllocator; 3],
-    /// Flows per mapping and remote address.
+    /// Flows per mapping and remote address, but those noted in the mapping itself.
     permissions: WordMap,
 }
 
@@ -74,6 +76,7 @@ impl Mappings {
             inside: (Ipv4Addr::UNSPECIFIED, 0),
             external_port: 0,
             flows: 0,
+            remote: (Ipv4Addr::UNSPECIFIED, 0),
         };
         let external = || vec![NONE; 65_536].into_boxed_slice();
         Self {
@@ -100,25 +103,27 @@ impl Mappings {
         self.by_inside.find(inside_key(realm, space, inside))
     }
 
-    /// Reads, all at once, the places that [`Self::of_inside`], [`Self::create`] and [`Self::attach`] will look at for a new
-    /// flow whose inside port can be kept.
+    /// The number the next mapping but `ahead` will have.
+    #[inline]
+    pub(crate) fn next(&self, ahead: usize) -> u32 {
+        self.free_count.checked_sub(1 + ahead).and_then(|last| self.free.get(last)).copied().unwrap_or(0)
+    }
+
+    /// Reads, all at once, the places that making and attaching a mapping will look at, or detaching and dropping it.
     #[inline]
     pub(crate) fn touch(
         &self,
+        number: u32,
         realm: Realm,
         space: Space,
         inside: (Ipv4Addr, u16),
-        remote: Ipv4Addr,
-        ahead: usize,
+        external_port: u16,
     ) -> u32 {
-        let next =
-            self.free_count.checked_sub(1 + ahead).and_then(|last| self.free.get(last)).copied().unwrap_or(0);
         let external =
-            self.by_external.get(space as usize).and_then(|ports| ports.get(usize::from(inside.1)));
+            self.by_external.get(space as usize).and_then(|ports| ports.get(usize::from(external_port)));
         self.by_inside.touch(inside_key(realm, space, inside))
-            ^ self.permissions.touch(permission_key(next, remote))
             ^ external.copied().unwrap_or(0)
-            ^ self.mappings.get(next as usize).map_or(0, |mapping| mapping.flows)
+            ^ self.mappings.get(number as usize).map_or(0, |mapping| mapping.flows)
     }
 
     /// The mapping of an external port.
@@ -150,7 +155,8 @@ impl Mappings {
         };
         self.free_count = last;
         if let Some(mapping) = self.mappings.get_mut(number as usize) {
-            *mapping = Mapping { space, realm, inside, external_port, flows: 0 };
+            let remote = (Ipv4Addr::UNSPECIFIED, 0);
+            *mapping = Mapping { space, realm, inside, external_port, flows: 0, remote };
         }
         self.by_inside.insert(inside_key(realm, space, inside), number);
         if let Some(place) =
@@ -165,18 +171,18 @@ impl Mappings {
     pub(crate) fn attach(&mut self, number: u32, remote: Ipv4Addr) {
         let Some(mapping) = self.mappings.get_mut(number as usize) else { return };
         mapping.flows += 1;
-        let key = permission_key(number, remote);
-        match self.permissions.value(key) {
-            Some(count) => *count += 1,
-            None => {
-                self.permissions.insert(key, 1);
-            }
+        if mapping.remote.1 == 0 || mapping.remote.0 == remote {
+            mapping.remote = (remote, mapping.remote.1 + 1);
+        } else {
+            self.permissions.add(permission_key(number, remote));
         }
     }
 
     /// Whether the mapping has a flow with this remote address: RFC 4787 "address-dependent filtering".
     pub(crate) fn permits(&self, number: u32, remote: Ipv4Addr) -> bool {
-        self.permissions.find(permission_key(number, remote)).is_some()
+        let Some(mapping) = self.mappings.get(number as usize) else { return false };
+        mapping.remote.1 > 0 && mapping.remote.0 == remote
+            || self.permissions.find(permission_key(number, remote)).is_some()
     }
 
     /// Lets go of what a flow that ended held.
@@ -185,15 +191,13 @@ impl Mappings {
             if number == NONE {
                 continue;
             }
-            let key = permission_key(number, remote);
-            match self.permissions.value(key) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => {
-                    self.permissions.remove(key);
-                }
-            }
             if let Some(mapping) = self.mappings.get_mut(number as usize) {
                 mapping.flows = mapping.flows.saturating_sub(1);
+                if mapping.remote.1 > 0 && mapping.remote.0 == remote {
+                    mapping.remote.1 -= 1;
+                } else {
+                    self.permissions.subtract(permission_key(number, remote));
+                }
             }
             self.drop_unused(number);
         }

@@ -137,7 +137,7 @@ impl Dataplane {
                 if let Some(ended) = ended {
                     self.mappings.detach(&ended);
                 }
-                let forth_key = Key::new(packet.realm, protocol, ends.source, ends.destination);
+                let forth_key = packet.key;
                 let back_key = Key::new(forth.realm, protocol, ends.new_destination, ends.new_source);
                 // Inside may keep a UDP flow alive, the WAN may not (RFC 4787 REQ-6); a TCP flow both.
                 let hop = hop(packet.realm, forth.realm);
@@ -157,7 +157,7 @@ impl Dataplane {
                     ingress: forth.egress,
                     ..shared.towards(protocol, back, ends.destination, ends.source, back_key)
                 };
-                let opened = self.flows.open(packet.tick, origin, mappings, &forth_record, &back_record);
+                let opened = self.flows.open(packet, origin, mappings, forth_record, back_record);
                 if opened.is_none() {
                     self.detach(mappings, ends);
                 }

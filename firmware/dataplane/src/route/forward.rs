@@ -16,11 +16,10 @@ use crate::conntrack::key::{Key, Realm};
 use crate::conntrack::list::NONE;
 use crate::conntrack::tcp::is_impossible;
 use crate::firewall::{self, Judgment, Question};
-use crate::nat::fastpath::key_of;
 use crate::nat::mapping::Space;
 use crate::nat::slowpath::{Ends, Invited, way_to_router, zone_of_inside};
 use crate::nat::{hairpin, icmp_error};
-use crate::pipeline::Packet;
+use crate::pipeline::{Lookup, Packet};
 use crate::route::deliver::{deliver, later_fragment, packet_id};
 use crate::route::review::review;
 use crate::route::way::Way;
@@ -47,8 +46,16 @@ fn by_flow(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Verdict
     {
         return Verdict::Drop(DropReason::TcpInvalid);
     }
-    let key = key_of(packet.realm, &packet.ip);
-    let found = plane.flows.find(plane.flows.hash(&key), &key);
+    let found = match packet.lookup {
+        Lookup::Done(record) => record,
+        Lookup::Due => {
+            let found = plane.flows.find(packet.hash, &packet.key);
+            if found.is_none() {
+                black_box(foresee(plane, &packet.key, 0));
+            }
+            found
+        }
+    };
     let known = match found.map(|number| review(plane, packet, number, frame)) {
         Some(Ok(number)) => number,
         Some(Err(verdict)) => return verdict,
@@ -133,7 +140,6 @@ fn open(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result<u32
     if packet.realm == Realm::Wan {
         return open_in(plane, packet);
     }
-    black_box(foresee(plane, &key_of(packet.realm, &packet.ip), 0));
     let wan = plane.zone(Zone::Wan).address;
     if wan.is_some_and(|prefix| prefix.address() == packet.ip.destination) {
         return hairpin::open(plane, packet, frame);
@@ -160,7 +166,18 @@ pub(crate) fn foresee(plane: &Dataplane, key: &Key, ahead: usize) -> u32 {
     let back = Key::new(Realm::Wan, protocol, remote, (wan.address(), inside.1));
     plane.flows.touch_index(plane.flows.hash(&back))
         ^ plane.flows.touch_next(ahead)
-        ^ plane.mappings.touch(key.realm(), space, inside, remote.0, ahead)
+        ^ plane.mappings.touch(plane.mappings.next(ahead), key.realm(), space, inside, inside.1)
+}
+
+/// The same for the next `count` flows that have to go when the table is full.
+#[inline]
+pub(crate) fn foresee_evictions(plane: &Dataplane, count: usize) -> u32 {
+    plane.flows.victims(count).iter().fold(0, |sum, number| {
+        let Some((forth, mapping)) = plane.flows.touch_ended(*number) else { return sum };
+        let (realm, inside) = (forth.key.realm(), forth.key.source());
+        let Some(space) = Space::of(forth.key.protocol()) else { return sum };
+        sum ^ plane.mappings.touch(mapping, realm, space, inside, forth.source_port)
+    })
 }
 
 /// From inside or from the router to the WAN, or between inside zones.
