@@ -75,8 +75,9 @@ pub use verdict::{DropReason, Verdict};
 pub const BATCH: usize = 64;
 /// Frames of a batch that are looked ahead for together.
 pub(crate) const FEW: usize = 16;
-/// Fragments the data plane makes before they are polled.
-const CUT_ROOM: usize = 64;
+/// Fragments and segments the data plane makes before they are polled: a super-frame of the smallest usual segments, 536
+/// bytes each.
+const CUT_ROOM: usize = 128;
 /// Events kept until they are polled; more are lost, and counted.
 const EVENTS: usize = 128;
 /// Traces kept.
@@ -227,7 +228,8 @@ impl Dataplane {
 
     /// [`Self::process`] for several frames from one place, so that waiting for memory overlaps: all are read and hashed
     /// first, then the table is touched for all, then each is decided. At most [`BATCH`] frames, and no more than there are
-    /// `verdicts`; how many were processed. Frames answered with [`Verdict::Held`] go to [`Self::hold`] in their order.
+    /// `verdicts`; how many were processed: fewer when one was cut up, so that its other pieces can be polled before the
+    /// next frame goes out. Frames answered with [`Verdict::Held`] go to [`Self::hold`] in their order.
     pub fn process_batch(
         &mut self,
         now: Instant,
@@ -242,6 +244,9 @@ impl Dataplane {
         let mut work = work.peekable();
         while work.peek().is_some() {
             done += self.process_few(now, from, &mut work);
+            if !self.cut.is_empty() {
+                break;
+            }
         }
         done
     }
@@ -330,7 +335,6 @@ impl Dataplane {
         let mut few: heapless::Vec<_, FEW> = heapless::Vec::new();
         let mut hashes = [0; FEW];
         for ((frame, verdict), place) in work.take(FEW).zip(&mut hashes) {
-            self.count_received(from, frame.len());
             let prepared: Option<Prepared> = pipeline::prepare(self, from, frame);
             *place = prepared.as_ref().map_or(0, |prepared| prepared.hash);
             // There is room: `take` saw to it.
@@ -352,11 +356,16 @@ impl Dataplane {
         }
         touched ^= forward::foresee_evictions(self, opening);
         black_box(touched);
-        let count = few.len();
+        let mut done = 0;
         for (prepared, frame, verdict) in few {
+            self.count_received(from, frame.len());
             *verdict = pipeline::run(self, now, from, prepared.as_ref(), frame);
+            done += 1;
+            if !self.cut.is_empty() {
+                break;
+            }
         }
-        count
+        done
     }
 
     /// The frame being processed waits for something.

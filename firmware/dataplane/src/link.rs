@@ -2,11 +2,14 @@
 //!
 //! The household's ports are one learning bridge. Guests are isolated: their frames only ever go to the router. On the WAN
 //! nothing is bridged. Group frames of the household are flooded; what of them is for the router was punted before.
+//! What a port left open and the next one cannot finish is finished here, bridged or routed.
 
-use dialtone_base::{Instant, MacAddress, PortId, PortSet, Zone};
+use dialtone_base::frame::Checksum;
+use dialtone_base::{Frame, Instant, MacAddress, PortId, PortSet, Zone};
 use dialtone_wire::Headers;
 
 use crate::bridge::Learned;
+use crate::route::fragment::{self, NotCut};
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
 use crate::{Dataplane, Event};
@@ -71,6 +74,33 @@ pub(crate) fn to_station(
     }
     plane.tracer.stage("bridge", Detail::Words("to all"));
     flood(plane.zone(zone).ports, from)
+}
+
+/// Does what ports on the way out cannot: completes checksums, cuts super-frames.
+pub(crate) fn do_for_ports(plane: &mut Dataplane, verdict: Verdict, frame: &mut Frame) -> Verdict {
+    if frame.offload.checksum == Checksum::Complete && frame.offload.segment.is_none() {
+        return verdict;
+    }
+    let ports = match verdict {
+        Verdict::Forward(port) => PortSet::EMPTY.with(port),
+        Verdict::Flood(ports) => ports,
+        other => return other,
+    };
+    if ports.iter().all(|port| plane.can_segment(port)) {
+        return verdict;
+    }
+    if frame.offload.segment.is_none() {
+        fragment::complete_checksum(frame);
+        return verdict;
+    }
+    match plane.segment(frame, ports) {
+        Ok(others) => {
+            plane.tracer.stage("segments", Detail::Number(others as u32 + 1));
+            verdict
+        }
+        Err(NotCut::NoBuffer) => Verdict::Drop(DropReason::NoBuffer),
+        Err(_) => Verdict::Drop(DropReason::CannotSegment),
+    }
 }
 
 /// To a set of ports but one.

@@ -110,7 +110,8 @@ fn judge(plane: &mut Dataplane, now: Instant, from: Ingress, lookup: Lookup, fra
     match Headers::parse(frame.bytes()) {
         Ok(headers) => {
             plane.slow += 1;
-            slow(plane, now, from, &Read { headers, realm, ingress, lookup }, frame)
+            let verdict = slow(plane, now, from, &Read { headers, realm, ingress, lookup }, frame);
+            link::do_for_ports(plane, verdict, frame)
         }
         Err(error) => Verdict::Drop(punt::malformed(error)),
     }

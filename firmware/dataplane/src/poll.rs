@@ -9,9 +9,9 @@ use dialtone_wire::{Headers, build};
 use crate::conntrack::tick;
 use crate::output::{Event, Output};
 use crate::pipeline;
-use crate::route::fragment;
 use crate::route::icmp_out::IcmpError;
 use crate::route::neighbor::NeighborOutput;
+use crate::route::{fragment, segment};
 use crate::verdict::{DropReason, Verdict};
 use crate::{Dataplane, Ingress};
 
@@ -189,12 +189,30 @@ impl Dataplane {
             // `cut` keeps within the room it was given.
             let _ = queue.push_back((to, fragment));
         })?;
+        self.count_pieces(to, count, bytes);
+        Ok(count)
+    }
+
+    /// Cuts a super-frame for ports that cannot; it becomes the first segment, the others wait to be polled.
+    pub(crate) fn segment(&mut self, frame: &mut Frame, to: PortSet) -> Result<usize, fragment::NotCut> {
+        let room = self.cut.capacity() - self.cut.len();
+        let queue = &mut self.cut;
+        let mut bytes = 0;
+        let count = segment::segment(frame, room, |piece| {
+            bytes += piece.len();
+            // `segment` keeps within the room it was given.
+            let _ = queue.push_back((to, piece));
+        })?;
+        self.count_pieces(to, count, bytes);
+        Ok(count)
+    }
+
+    fn count_pieces(&mut self, to: PortSet, count: usize, bytes: usize) {
         for port in to.iter() {
             if let Some(Some(port)) = self.ports.get_mut(usize::from(port.0)) {
                 port.counters.sent += count as u64;
                 port.counters.sent_bytes += bytes as u64;
             }
         }
-        Ok(count)
     }
 }

@@ -69,7 +69,7 @@ dialtone_base::counted_reasons! {
         ZoneDown = "zone-down",
         /// Too big for the way out with DF set.
         TooBig = "too-big",
-        /// A super-frame for a port that cannot cut it.
+        /// A super-frame that neither its port nor the data plane can cut.
         CannotSegment = "cannot-segment",
         /// The neighbor did not answer ARP.
         NoNeighbor = "no-neighbor",

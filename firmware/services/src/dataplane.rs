@@ -142,6 +142,7 @@ impl DataplaneService {
         let mut verdicts = [Verdict::Held; BATCH];
         loop {
             let (frames, _) = self.batch.as_mut_slices();
+            let waiting = frames.len();
             let done = self.dataplane.process_batch(now, from, frames, &mut verdicts);
             if done == 0 {
                 return;
@@ -149,6 +150,10 @@ impl DataplaneService {
             for verdict in verdicts.iter().take(done) {
                 let Some(frame) = self.batch.pop_front() else { return };
                 self.carry_out(now, from, *verdict, frame);
+            }
+            if done < waiting {
+                // The last one was cut up: its other pieces go before the next frame.
+                self.drain();
             }
         }
     }

@@ -93,12 +93,6 @@ fn send(plane: &mut Dataplane, packet: &Packet, record: &Record, frame: &mut Fra
         Verdict::Flood(ports) => ports,
         other => return other,
     };
-    if ports.iter().any(|port| !plane.can_segment(port)) {
-        if frame.offload.segment.is_some() {
-            return Verdict::Drop(DropReason::CannotSegment);
-        }
-        fragment::complete_checksum(frame);
-    }
     if packet.ip.total_len > record.mtu && frame.offload.segment.is_none() {
         let cut = plane.cut(frame, &packet.headers, record.mtu, ports);
         match cut {

@@ -2,7 +2,7 @@
 //!
 //! RFC 791 §3.2, RFC 4787 REQ-13. The frame itself becomes the first fragment; the others are new frames in order, so
 //! "send the frame, then the rest" keeps the order. Options with the copied bit go into every fragment, the others only
-//! into the first. A packet that is a fragment already is cut further. Super-frames are segmented by ports, not here.
+//! into the first. A packet that is a fragment already is cut further. Super-frames are cut by ports or in `segment`, not here.
 
 use dialtone_base::Frame;
 use dialtone_base::frame::Checksum;

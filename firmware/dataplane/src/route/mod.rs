@@ -7,6 +7,7 @@ pub mod fragment;
 pub mod icmp_out;
 pub mod neighbor;
 pub(crate) mod review;
+pub(crate) mod segment;
 pub(crate) mod way;
 
 pub(crate) use way::Way;
