@@ -35,8 +35,9 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
 
     let wan_port =
         board.ports.iter().find(|port| port.info.zone == Zone::Wan).expect("a board has a WAN port");
-    let wan_service = WanService::new(wan, wan_port.link, wan_port.info.mac, random.derive_seed(), state);
     let journal: &'static LeaseJournal = Box::leak(Box::new(LeaseJournal::new()));
+    let wan_service =
+        WanService::new(wan, wan_port.link, wan_port.info.mac, random.derive_seed(), state, journal);
     let dhcp4 = Dhcp4Service::new(lan, guest, state, journal);
     let dns = DnsService::leak(&[lan, guest], wan, board.profile.dns, random.derive_seed(), state);
     let dataplane = DataplaneService::new(

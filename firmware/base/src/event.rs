@@ -118,6 +118,11 @@ pub enum Event {
         /// In a few words.
         what: &'static str,
     },
+    /// The settings lend guests a port the board does not have.
+    NoSuchPort {
+        /// What the settings call it.
+        name: Text<15>,
+    },
     /// A trial was not confirmed in time, or failed; the old tree is back.
     SettingsReverted {
         /// Revision in force again.
@@ -238,6 +243,9 @@ impl fmt::Display for Event {
             Self::SettingsApplied { revision, trial } => {
                 let how = if *trial { "on trial, confirm within 90 s" } else { "in force" };
                 write!(f, "settings revision {revision} {how}")
+            }
+            Self::NoSuchPort { name } => {
+                write!(f, "guest.ports: there is no port \"{name}\" to lend; \"status\" names the ports")
             }
             Self::FlashTrouble { what } => write!(f, "flash: {what}"),
             Self::SettingsReverted { revision } => {

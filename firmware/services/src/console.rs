@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
-use dialtone_base::PortId;
+use dialtone_base::{PortId, Zone};
 use dialtone_dataplane::Command;
 use dialtone_dataplane::trace::Filter;
 use dialtone_hal_api::console::ConsoleHandle;
@@ -84,7 +84,21 @@ async fn settings(line: &str, control: &SettingsControl, state: &RouterState) ->
         "revert" => Request::Revert,
         _ => return Err(format!("there is no command \"settings {word}\"; try help")),
     };
-    control.ask(request).await.map(|accepted| told(&accepted))
+    let about_ports = match &request {
+        Request::Set { path, .. } => path.starts_with("guest"),
+        Request::Import(_) => true,
+        _ => false,
+    };
+    let mut out = told(&control.ask(request).await?);
+    if about_ports && let Some(settings) = state.current_settings() {
+        for name in state.unknown_guest_ports(&settings) {
+            let _ = write!(out, "\nthere is no port \"{name}\": guests do not get it. Ports:");
+            for port in state.ports.iter().filter(|port| port.zone != Zone::Wan) {
+                let _ = write!(out, " {}", port.name);
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// What came of a change, for people.
@@ -288,3 +302,28 @@ settings import JSON        all of them at once, on one line
 settings confirm, settings revert
                             keep the change on trial, or take it back
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_gets_another_one() {
+        let text = "one\n.two\n..three\n.\nfour.";
+        assert_eq!(frame(&Ok(text.into())), "ok\none\n..two\n...three\n..\nfour.\n.\n");
+        assert_eq!(frame(&Ok(String::new())), "ok\n.\n");
+    }
+
+    #[test]
+    fn an_error_is_framed_like_an_answer() {
+        assert_eq!(frame(&Err("no".into())), "error\nno\n.\n");
+    }
+
+    #[test]
+    fn words_of_a_trace_come_in_any_order() {
+        let (filter, packets) = traced("port=53 02:00:00:00:00:01 5 10.0.0.1").unwrap();
+        assert_eq!((filter.port, packets), (Some(53), 5));
+        assert!(filter.mac.is_some() && filter.address.is_some());
+        assert!(traced("port=x").is_err() && traced("sofa").is_err());
+    }
+}

@@ -37,12 +37,12 @@ use crate::stack::ZoneNet;
 use crate::state::{LeaseView, RouterState, now, wait_until};
 use config::server_config;
 use journal::RECORD;
-pub use journal::{LeaseJournal, LeaseWrite};
+pub use journal::{LeaseJournal, LeaseWrite, WAN_KEY};
 
 /// Addresses one zone's server can manage.
 pub const LEASES: usize = 256;
 /// How long the start waits for the leases in flash; a flash that fails must not keep the home without addresses.
-const RESTORE_TIME: embassy_time::Duration = embassy_time::Duration::from_secs(3);
+pub(crate) const RESTORE_TIME: embassy_time::Duration = embassy_time::Duration::from_secs(3);
 /// Longest DHCP message sent.
 const MESSAGE: usize = 1472;
 /// Frames of one zone handled before the other gets its turn.

@@ -7,9 +7,11 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use dialtone_base::Instant;
 use dialtone_base::event::Event;
+use dialtone_base::text::Text;
 use dialtone_hal_api::flash::SharedFlash;
 use dialtone_settings::json;
 use dialtone_settings::storage::{Origin, SETTINGS_RANGE, SettingsStore};
@@ -90,6 +92,7 @@ pub async fn run(flash: SharedFlash, control: &'static SettingsControl, state: &
     let (mut store, settings, revision) = read(flash, state).await;
     let mut engine = Engine::new(settings, revision);
     state.settings.sender().send(Arc::new(engine.settings().clone()));
+    let mut told = tell_unknown_ports(state, &[], engine.settings());
     loop {
         let deadline = drain(&mut engine, &mut store, state).await;
         match select(control.requests.receive(), wait_until(deadline)).await {
@@ -103,6 +106,7 @@ pub async fn run(flash: SharedFlash, control: &'static SettingsControl, state: &
                     unsaved: engine.is_unsaved(),
                 };
                 control.answers.send(result.map(|()| accepted)).await;
+                told = tell_unknown_ports(state, &told, engine.settings());
             }
             Either::Second(()) => {}
         }
@@ -176,6 +180,15 @@ async fn drain(
             Output::Wait(deadline) => return deadline,
         }
     }
+}
+
+/// Only the board knows its ports: tells names that lend nothing, once each. Those that are wrong now.
+fn tell_unknown_ports(state: &RouterState, told: &[Text<15>], settings: &Settings) -> Vec<Text<15>> {
+    let unknown: Vec<_> = state.unknown_guest_ports(settings).cloned().collect();
+    for name in unknown.iter().filter(|name| !told.contains(name)) {
+        state.note(Event::NoSuchPort { name: name.clone() });
+    }
+    unknown
 }
 
 fn input_for(engine: &Engine, request: Request) -> Result<Input, String> {

@@ -210,6 +210,14 @@ impl RouterState {
         Some(if lent { Zone::Guest } else { info.zone })
     }
 
+    /// Names among the guests' ports that no port of the household's network bears: they lend nothing.
+    pub fn unknown_guest_ports<'a>(&'a self, settings: &'a Settings) -> impl Iterator<Item = &'a Text<15>> {
+        let known = |name: &Text<15>| {
+            self.ports.iter().any(|port| port.zone != Zone::Wan && port.name.as_str() == name.as_str())
+        };
+        settings.guest.ports.iter().filter(move |name| !known(name))
+    }
+
     /// An event in words for people.
     pub fn words<'a>(&'a self, event: &'a Event) -> Words<'a> {
         Words { event, ports: &self.ports }

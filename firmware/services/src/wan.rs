@@ -2,31 +2,38 @@
 //!
 //! The client and the connection's state machine are engines that do not know each other; this task carries what one
 //! says to the other, frames to and from the data plane, and the outcome to the router's state, the WAN stack and the
-//! events for people. Nothing inside the home depends on this task making progress.
+//! events for people. What the operator gave us is kept in flash, so that a router that was switched off asks for the same
+//! address at once (RFC 2131 section 3.2). Nothing inside the home depends on this task making progress.
 
 use alloc::sync::Arc;
+use core::future::poll_fn;
 use core::net::Ipv4Addr;
+use core::task::Poll;
 
 use dialtone_base::event::Event;
 use dialtone_base::text::Text;
 use dialtone_base::{Frame, Instant, MacAddress, Seed, Zone, warn};
 use dialtone_dataplane as dataplane;
-use dialtone_dhcp4::client::{self, Binding, Client, ClientConfig, ClientEvent};
+use dialtone_dhcp4::client::{self, Binding, Client, ClientConfig, ClientEvent, LostReason};
 use dialtone_dhcp4::{CLIENT_PORT, SERVER_PORT};
 use dialtone_hal_api::port::LinkWatch;
 use dialtone_settings::tree::{Settings, WanConnection};
 use dialtone_wan::{self as wan, Connection, Wan};
 use dialtone_wire::build::End;
-use embassy_futures::select::{Either5, select5};
+use embassy_futures::select::{Either, Either6, select, select6};
 use embassy_futures::yield_now;
+use embassy_sync::channel::TrySendError;
 use embassy_sync::pubsub::WaitResult;
+use embassy_time::Timer;
 
-use crate::dhcp4::{send_datagram, udp_payload};
+use crate::dhcp4::{LeaseJournal, LeaseWrite, RESTORE_TIME, send_datagram, udp_payload};
 use crate::stack::ZoneNet;
 use crate::state::{RouterState, WanStatus, now, wait_until};
 
 /// Longest DHCP message sent.
 const MESSAGE: usize = 576;
+/// How long the start waits for a port to say how its link is; one that says nothing has none.
+const LINK_TIME: embassy_time::Duration = embassy_time::Duration::from_secs(2);
 
 /// The WAN connection with its DHCP client.
 pub struct WanService {
@@ -36,6 +43,11 @@ pub struct WanService {
     connection: Wan,
     link_up: bool,
     state: &'static RouterState,
+    journal: &'static LeaseJournal,
+    /// What flash remembers, or is about to.
+    kept: Option<Binding>,
+    /// On its way to flash.
+    unsaved: Option<LeaseWrite>,
 }
 
 impl WanService {
@@ -46,38 +58,57 @@ impl WanService {
         mac: MacAddress,
         seed: Seed,
         state: &'static RouterState,
+        journal: &'static LeaseJournal,
     ) -> Self {
         let mut client = Client::new(ClientConfig::new(mac), seed);
         // Quiet until the connection asks for it.
         let _ = client.handle(Instant::START, client::Input::Release);
         let connection = Wan::new(connection_config(&Settings::default()));
-        Self { net, link, client, connection, link_up: false, state }
+        Self { net, link, client, connection, link_up: false, state, journal, kept: None, unsaved: None }
     }
 
     /// Works for ever.
     pub async fn run(mut self) -> ! {
-        let (state, net, link) = (self.state, self.net, self.link);
+        let (state, net, link, journal) = (self.state, self.net, self.link, self.journal);
         let mut settings = state.watch_settings();
         let mut events = state.dataplane_events();
         let first = settings.changed().await;
         self.client.set_host_name(host_name(&first));
         self.connection = Wan::new(connection_config(&first));
+        // The engines say first that DHCP is to run; then there is something to remember.
+        self.drain();
+        if let Either::First(Some(binding)) =
+            select(journal.wan_restored.wait(), Timer::after(RESTORE_TIME)).await
+        {
+            self.kept = Some(binding.clone());
+            self.client.remember(now(), binding);
+        }
+        if link.state().1 == 0 {
+            select(link.changed(0), Timer::after(LINK_TIME)).await;
+        }
         let (mut up, mut changes) = link.state();
         self.set_link(up);
         loop {
             let deadline = self.drain();
-            let woken = select5(
+            self.save();
+            let unsaved = self.unsaved.is_some();
+            let room = poll_fn(|context| match unsaved {
+                true => journal.writes.poll_ready_to_send(context),
+                false => Poll::Pending,
+            });
+            let woken = select6(
                 net.next_bootp(),
                 wait_until(deadline),
                 settings.changed(),
                 link.changed(changes),
                 events.next_message(),
+                room,
             );
             match woken.await {
-                Either5::First(frame) => self.frame(&frame),
-                Either5::Second(()) => {}
-                Either5::Third(settings) => self.configure(&settings),
-                Either5::Fourth(changed) => {
+                Either6::First(frame) => self.frame(&frame),
+                Either6::Second(()) | Either6::Sixth(()) => {}
+                Either6::Third(settings) => self.configure(&settings),
+                Either6::Fourth(changed) => {
                     // More than one change since we looked: a link that is up again was down in between.
                     let flapped = changed.0 == up;
                     (up, changes) = changed;
@@ -87,8 +118,8 @@ impl WanService {
                     }
                     self.set_link(up);
                 }
-                Either5::Fifth(WaitResult::Message(event)) => self.dataplane_event(event),
-                Either5::Fifth(WaitResult::Lagged(_)) => {}
+                Either6::Fifth(WaitResult::Message(event)) => self.dataplane_event(event),
+                Either6::Fifth(WaitResult::Lagged(_)) => {}
             }
             yield_now().await;
         }
@@ -153,16 +184,36 @@ impl WanService {
                 let _ = self.state.commands.try_send(probe);
             }
             ClientEvent::Bound { binding, .. } => {
+                self.keep(Some(&binding));
                 let _ = self.connection.handle(now(), wan::Input::Leased(connection_of(&binding)));
                 self.drain_connection();
             }
             ClientEvent::Lost(reason) => {
+                if reason != LostReason::Link {
+                    self.keep(None);
+                }
                 let _ = self.connection.handle(now(), wan::Input::Lost(reason.name()));
                 self.drain_connection();
             }
             ClientEvent::Conflict { address, mac } => {
                 warn!("the operator gave us {}, which {} uses already", address, mac);
             }
+        }
+    }
+
+    /// Has flash remember `binding`; a renewal is not worth a write, whatever its times.
+    fn keep(&mut self, binding: Option<&Binding>) {
+        let timeless = |binding: &Binding| Binding { lease: 0, renew: 0, rebind: 0, ..binding.clone() };
+        if self.kept.as_ref().map(timeless) != binding.map(timeless) {
+            self.kept = binding.cloned();
+            self.unsaved = Some(LeaseWrite::wan(binding));
+        }
+    }
+
+    fn save(&mut self) {
+        let Some(write) = self.unsaved.take() else { return };
+        if let Err(TrySendError::Full(write)) = self.journal.writes.try_send(write) {
+            self.unsaved = Some(write);
         }
     }
 

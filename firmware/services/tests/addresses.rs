@@ -4,6 +4,7 @@
 //! RFC 4787 REQ-7, the operator's network overlapping the home's.
 
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use dialtone_base::event::Event;
@@ -15,7 +16,7 @@ use dialtone_hal_api::port::LinkWatch;
 use dialtone_hal_linux::clock;
 use dialtone_hal_linux::executor::Host;
 use dialtone_hal_testkit::flash::{Cut, FakeFlash, Tear};
-use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, LeaseWrite, journal};
+use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, LeaseWrite, WAN_KEY, journal};
 use dialtone_services::stack::{ZoneLink, zone_stack};
 use dialtone_services::state::{LeaseView, RouterState};
 use dialtone_services::wan::WanService;
@@ -36,7 +37,7 @@ struct Home {
 const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
 
 /// With what flash remembers; `None` when it never answers. Writes are only noted.
-fn home(remembered: Option<&[&[u8]]>) -> Home {
+fn home(remembered: Option<&[(Ipv4Addr, &[u8])]>) -> Home {
     let writes = Arc::new(Mutex::new(Vec::new()));
     let written = writes.clone();
     let journal = |journal: &'static LeaseJournal, _| async move {
@@ -66,7 +67,7 @@ fn home_with<F: Future<Output = ()> + 'static>(
     let journal: &'static LeaseJournal = Box::leak(Box::new(LeaseJournal::new()));
     let dhcp = Dhcp4Service::new(lan, guest, state, journal);
     host.spawn(async { dhcp.run().await });
-    let service = WanService::new(wan, link, MAC, random.derive_seed(), state);
+    let service = WanService::new(wan, link, MAC, random.derive_seed(), state, journal);
     host.spawn(async { service.run().await });
     host.spawn(cable(lan.link(), wan.link()));
     host.spawn(cable(wan.link(), lan.link()));
@@ -128,15 +129,25 @@ fn link_lease_conflict_flaps_and_memory() {
     home.run(86_400);
     assert_eq!(home.state.current_wan().address, Some(address));
     let writes = home.writes.lock().unwrap().clone();
-    assert_eq!(writes.len(), 1, "{writes:?}");
-    assert_eq!(writes[0].address, address.address());
+    let keys: Vec<_> = writes.iter().map(|write| write.address).collect();
+    assert_eq!(keys, [address.address(), WAN_KEY], "{writes:?}");
 
-    // After a restart the lease is there before anybody asks.
-    let record = writes[0].record.clone().unwrap();
+    // After a restart the lease is there before anybody asks, and the WAN asks for the address it had.
+    let [record, binding] = [0, 1].map(|index| writes[index].record.clone().unwrap());
     let again = std::thread::spawn(move || {
-        let again = self::home(Some(&[&record, b"not a record"]));
+        let nobody = Ipv4Addr::new(192, 168, 77, 250);
+        let again =
+            self::home(Some(&[(address.address(), &record), (nobody, b"not a record"), (WAN_KEY, &binding)]));
         again.run(1);
-        critical_section::with(|token| again.state.leases.borrow_ref(token).clone())
+        let leases = critical_section::with(|token| again.state.leases.borrow_ref(token).clone());
+        again.link.set(true);
+        again.run(3);
+        let events = again.events();
+        assert!(!events.contains(&Event::WanDown { reason: "no link" }), "the link was not down: {events:?}");
+        // INIT-REBOOT is a REQUEST without an OFFER: known to the server as a renewal, and bound within three seconds.
+        assert_eq!(again.state.current_wan().address, Some(address), "{events:?}");
+        assert_eq!(again.writes.lock().unwrap().len(), 0, "nothing new to write");
+        leases
     });
     let leases = again.join().unwrap();
     assert_eq!(leases.len(), 1);

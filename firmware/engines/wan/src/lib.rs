@@ -132,6 +132,8 @@ pub enum State {
 pub struct Wan {
     config: Config,
     state: State,
+    /// Nobody has said yet how the link is.
+    link_unknown: bool,
     asking: bool,
     conflicts: [bool; Zone::ALL.len()],
     events: Deque<Event, 8>,
@@ -139,17 +141,18 @@ pub struct Wan {
 }
 
 impl Wan {
-    /// Without link. Announces at once that there is no way out, and asks for DHCP if that is the mode.
+    /// Without link, as far as is known: nothing is announced before the first [`Input::Link`]. Asks for DHCP if that is
+    /// the mode.
     pub fn new(config: Config) -> Self {
         let mut wan = Self {
             config,
             state: State::NoLink,
+            link_unknown: true,
             asking: false,
             conflicts: [false; Zone::ALL.len()],
             events: Deque::new(),
             counters: Counters::new(),
         };
-        wan.event(Event::Down { reason: NO_LINK });
         wan.ask_or_not();
         wan
     }
@@ -193,7 +196,9 @@ impl Wan {
     }
 
     fn link(&mut self, up: bool) -> Result<(), Rejected> {
+        let first = core::mem::take(&mut self.link_unknown);
         match (up, &self.state) {
+            (false, State::NoLink) if first => self.event(Event::Down { reason: NO_LINK }),
             (true, State::NoLink) => {
                 self.state = State::Connecting;
                 match &self.config.mode {

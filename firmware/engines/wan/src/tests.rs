@@ -42,8 +42,16 @@ fn drain(wan: &mut Wan) -> List<Event> {
 
 fn dhcp() -> Wan {
     let mut wan = Wan::new(config(Mode::Dhcp));
-    assert_eq!(drain(&mut wan), [Event::Down { reason: "no link" }, Event::AskDhcp(true)]);
+    assert_eq!(drain(&mut wan), [Event::AskDhcp(true)]);
     wan
+}
+
+#[test]
+fn nothing_is_said_of_the_link_before_it_is_known() {
+    let mut wan = dhcp();
+    assert_eq!(tell(&mut wan, Input::Link(false)), [Event::Down { reason: "no link" }]);
+    assert_eq!(tell(&mut wan, Input::Link(false)), []);
+    assert_eq!(tell(&mut wan, Input::Link(true)), [Event::Down { reason: "waiting for an address" }]);
 }
 
 #[test]
@@ -104,7 +112,7 @@ fn a_conflict_ends_with_the_connection() {
 fn a_typed_in_address_needs_only_the_link() {
     let fixed = connection("203.0.113.5/29");
     let mut wan = Wan::new(config(Mode::Static(fixed.clone())));
-    assert_eq!(drain(&mut wan), [Event::Down { reason: "no link" }]);
+    assert_eq!(drain(&mut wan), []);
     assert_eq!(tell(&mut wan, Input::Link(true)), [Event::Up(fixed)]);
     let stray = Input::Leased(connection("100.64.3.4/10"));
     assert_eq!(wan.handle(Instant::START, stray), Err(Rejected::NotAsked));

@@ -100,6 +100,30 @@ fn the_journal_skips_what_it_cannot_read() {
     };
     let mut bytes = [0; RECORD];
     let longest = postcard::to_slice(&record, &mut bytes).unwrap();
-    journal.restore([&[9, 9, 9][..], longest].into_iter());
+    let address = record.address;
+    journal
+        .restore([(Ipv4Addr::LOCALHOST, &[9, 9, 9][..]), (address, longest), (WAN_KEY, longest)].into_iter());
     assert_eq!(journal.restored.try_take(), Some([record].into()));
+}
+
+#[test]
+fn the_longest_binding_of_the_wan_fits_into_a_record_and_comes_back() {
+    let servers = || heapless::Vec::from_slice(&[Ipv4Addr::new(255, 255, 255, 254); 4]).unwrap();
+    let binding = dialtone_dhcp4::client::Binding {
+        address: "203.200.213.211/28".parse().unwrap(),
+        gateway: Some(Ipv4Addr::new(203, 200, 213, 209)),
+        name_servers: servers(),
+        time_servers: servers(),
+        domain: "d".repeat(63).as_str().into(),
+        mtu: Some(u16::MAX),
+        server: Ipv4Addr::new(203, 200, 213, 209),
+        lease: u32::MAX,
+        renew: u32::MAX,
+        rebind: u32::MAX,
+    };
+    let write = LeaseWrite::wan(Some(&binding));
+    let journal = LeaseJournal::new();
+    journal.restore([(write.address, write.record.as_deref().unwrap())].into_iter());
+    assert_eq!(journal.wan_restored.try_take(), Some(Some(binding)));
+    assert_eq!(LeaseWrite::wan(None).record, None);
 }
