@@ -222,7 +222,13 @@ impl Dataplane {
             self.pending.clear();
         }
         self.count_received(from, frame.len());
-        let prepared = pipeline::prepare(self, from, frame);
+        let mut prepared = pipeline::prepare(self, from, frame);
+        if let Some(prepared) = &mut prepared {
+            prepared.likely = self.flows.likely(prepared.hash);
+            if prepared.likely == NONE {
+                black_box(forward::foresee(self, &prepared.key, 0) ^ forward::foresee_evictions(self, 1));
+            }
+        }
         pipeline::run(self, now, from, prepared.as_ref(), frame)
     }
 
