@@ -34,6 +34,16 @@ const seen = (device) => {
   return device.silent_seconds === null ? "not seen yet" : `${span(device.silent_seconds)} ago`;
 };
 
+// A cell that stands under others like it, digit below digit.
+const amount = (bytes) => element("td", size(bytes), "number");
+
+// The time of day once the router knows it; until then how long after its start.
+const moment = (seconds, started) => {
+  if (started === null) return span(Math.floor(seconds));
+  const when = new Date((started + seconds) * SECOND);
+  return when.toDateString() === new Date().toDateString() ? when.toLocaleTimeString() : when.toLocaleString();
+};
+
 const facts = (id, pairs) => document.getElementById(id).replaceChildren(
   ...pairs.flatMap(([name, value]) => [element("dt", name), element("dd", value)]));
 
@@ -48,7 +58,7 @@ const rows = (id, list, empty) => {
   }
   body.replaceChildren(...list.map((cells) => {
     const row = element("tr", "");
-    row.append(...cells.map((cell) => element("td", cell)));
+    row.append(...cells.map((cell) => cell instanceof Node ? cell : element("td", cell)));
     return row;
   }));
 };
@@ -83,23 +93,26 @@ const show = (status) => {
     ["Running for", span(status.uptime_seconds)],
     ["Version", status.version],
   ]);
-  rows("devices", status.devices.map((device) => [device.name || device.mac, device.address || "–", device.port ? `${device.zone}, ${device.port}` : device.zone, seen(device), size(device.bytes_in), size(device.bytes_out)]), "No device has joined yet.");
-  rows("ports", status.ports.map((port) => [port.name, port.zone, port.link ? "up" : "down", size(port.bytes_in), size(port.bytes_out)]), "No ports.");
-  const drops = status.drops.filter((drop) => drop.count > 0);
-  facts("drops", drops.length ? drops.map((drop) => [drop.reason, String(drop.count)]) : [["nothing", "0"]]);
+  rows("devices", status.devices.map((device) => [device.name || device.mac, device.address || "–", device.port ? `${device.zone}, ${device.port}` : device.zone, seen(device), amount(device.bytes_in), amount(device.bytes_out)]), "No device has joined yet.");
+  rows("ports", status.ports.map((port) => [port.name, port.zone, port.link ? "up" : "down", amount(port.bytes_in), amount(port.bytes_out)]), "No ports.");
+  // ARP for the router itself arrived where it should: counted, but nothing was refused.
+  const drops = status.drops.filter((drop) => drop.count > 0 && drop.reason !== "arp-consumed");
+  facts("drops", drops.length ? drops.map((drop) => [drop.reason, String(drop.count)]) : [["Nothing so far", ""]]);
   draw(status);
 };
 
-const tell = (events) => document.getElementById("events").replaceChildren(...events.slice().reverse().map((entry) => {
+const tell = (events, started) => document.getElementById("events").replaceChildren(...events.slice().reverse().map((entry) => {
   const item = element("li", "");
-  item.append(element("time", span(Math.floor(entry.at_seconds))), element("span", entry.text));
+  item.append(element("time", moment(entry.at_seconds, started)), element("span", entry.text));
   return item;
 }));
 
 const tick = async () => {
   try {
-    show(await (await fetch("/api/status")).json());
-    tell((await (await fetch("/api/events")).json()).events);
+    const status = await (await fetch("/api/status")).json();
+    show(status);
+    const started = status.unix_time === null ? null : status.unix_time - status.uptime_seconds;
+    tell((await (await fetch("/api/events")).json()).events, started);
   } catch {
     const sentence = document.getElementById("sentence");
     sentence.textContent = "The router does not answer. Is this device still connected to it?";
