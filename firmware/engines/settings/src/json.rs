@@ -11,6 +11,7 @@ use core::fmt;
 
 use serde_json::Value;
 
+use crate::fields::{FIELDS, Field};
 use crate::locate::{Position, path_at, position_of};
 use crate::tree::Settings;
 use crate::validate::{PROBLEMS, validate};
@@ -160,6 +161,7 @@ fn parse(text: &str) -> Result<Box<Settings>, Refused> {
             more: 0,
         });
     }
+    groups_are_groups(text)?;
     serde_json::from_str(text).map_err(|error| {
         let mut position = Position { line: error.line(), column: error.column() };
         if error.is_data() && !error.to_string().starts_with("missing field") {
@@ -171,16 +173,74 @@ fn parse(text: &str) -> Result<Box<Settings>, Refused> {
     })
 }
 
+/// Refuses a list or a word where a group of settings belongs: serde would read a list as the group's fields in their
+/// order, and `[]` as the factory settings.
+fn groups_are_groups(text: &str) -> Result<(), Refused> {
+    // What is no JSON at all is told by the parser, which knows where.
+    let Ok(root) = serde_json::from_str::<Value>(text) else { return Ok(()) };
+    match not_a_group(&root, "", "") {
+        None => Ok(()),
+        Some((path, wanted)) => {
+            let position = position_of(text, &path);
+            Err(Refused { faults: [Fault { position, path, message: wanted }].into(), more: 0 })
+        }
+    }
+}
+
+/// The first group that is none, with what it should be. `pattern` is `path` with N for an index, as in [`FIELDS`].
+fn not_a_group(value: &Value, path: &str, pattern: &str) -> Option<(String, String)> {
+    let join = |parent: &str, name: &str| match parent {
+        "" => name.to_string(),
+        _ => format!("{parent}.{name}"),
+    };
+    let mut inside = Vec::new();
+    for field in FIELDS {
+        let rest = if pattern.is_empty() { Some(field.path) } else { below(field.path, pattern) };
+        let name = rest.and_then(|rest| rest.split('.').next());
+        inside.extend(name.filter(|name| !inside.contains(name)));
+    }
+    match value {
+        _ if inside.is_empty() => None,
+        Value::Array(entries) if inside == ["N"] => entries.iter().enumerate().find_map(|(index, entry)| {
+            not_a_group(entry, &join(path, &index.to_string()), &join(pattern, "N"))
+        }),
+        _ if inside == ["N"] => Some((path.into(), "wants a list: [{…}, {…}]".into())),
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(name, value)| not_a_group(value, &join(path, name), &join(pattern, name))),
+        _ => Some((path.into(), format!("wants {{…}} with {}", inside.join(", ")))),
+    }
+}
+
+fn below<'a>(path: &'a str, parent: &str) -> Option<&'a str> {
+    path.strip_prefix(parent)?.strip_prefix('.')
+}
+
+/// What is known about the field at `path`, or about the list it is an entry of.
+fn field_at(path: &str) -> Option<&'static Field> {
+    let steps = path.split('.').map(|step| if step.parse::<usize>().is_ok() { "N" } else { step });
+    let pattern = steps.collect::<Vec<_>>().join(".");
+    let list = pattern.strip_suffix(".N");
+    FIELDS.iter().find(|field| field.path == pattern || Some(field.path) == list)
+}
+
 /// What serde says, without the position and the name of the field, which are said in front.
 fn plain_message(error: &serde_json::Error, path: &str) -> String {
     let mut message = error.to_string();
     if let Some(at) = message.rfind(" at line ") {
         message.truncate(at);
     }
-    for (word, plain) in NUMBERS {
-        if let Some(rest) = message.strip_suffix(word) {
-            message = format!("{rest}{plain}");
-        }
+    if let Some((found, wanted)) =
+        MISFITS.iter().find_map(|misfit| message.strip_prefix(misfit)?.split_once(", expected "))
+    {
+        // Serde says `string "x"` and "integer `5`"; people call that "x" and 5.
+        let found = found.strip_prefix("string ").or_else(|| found.split('`').nth(1)).unwrap_or(found);
+        let wanted =
+            field_at(path).map_or(wanted.into(), |field| format!("{} ({})", field.kind, field.range));
+        message = format!("{found} does not fit; it wants: {wanted}");
+    }
+    if message == "invalid IPv4 address syntax" {
+        message = "not an address like 192.0.2.1".into();
     }
     let field = path.rsplit('.').next().unwrap_or(path);
     if let Some(rest) = message.strip_prefix(&format!("unknown field `{field}`, ")) {
@@ -280,11 +340,8 @@ fn navigate<'a>(root: &'a mut Value, path: &str) -> Result<&'a mut Value, Refuse
 }
 
 const MESSAGE: usize = 300;
-/// What serde calls a number, and what people do.
-const NUMBERS: [(&str, &str); 2] = [
-    ("expected u16", "expected a number from 0 to 65535"),
-    ("expected u32", "expected a number from 0 to 4294967295"),
-];
+/// How serde begins when a value is not what a field takes.
+const MISFITS: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
 
 #[cfg(test)]
 mod tests;

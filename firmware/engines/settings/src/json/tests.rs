@@ -35,7 +35,7 @@ fn faults_of_form_name_line_column_and_field() {
     );
     assert_eq!(
         refusal("{\n\"wan\": {\"mtu\": \"big\"}}"),
-        "line 2, column 20: wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535"
+        "line 2, column 20: wan.mtu: \"big\" does not fit; it wants: number (bytes, 576 to 1500)"
     );
     assert_eq!(
         refusal("{\"lan\":{\"address\":\"192.168.1.1\"}}"),
@@ -52,6 +52,29 @@ fn faults_of_form_name_line_column_and_field() {
     assert_eq!(refusal(" \n"), "is empty; factory settings are {}");
     let twice = refusal("{\"wan\":{\"mtu\":1400,\"mtu\":1401}}");
     assert!(twice.contains("wan.mtu: duplicate field"), "{twice}");
+}
+
+#[test]
+fn a_list_is_no_group_of_settings() {
+    for text in ["[]", "null", "5", "\"factory\""] {
+        assert!(refusal(text).starts_with("wants {…} with schema, system, wan, lan,"), "{text}");
+    }
+    assert_eq!(
+        refusal("{\"system\":[\"attic\"]}"),
+        "line 1, column 2: system: wants {…} with hostname, ntp_servers"
+    );
+    assert_eq!(
+        refusal("{\"lan\":{\"dhcp\":[true,null,null,60]}}"),
+        "line 1, column 9: lan.dhcp: wants {…} with enabled, first, last, lease_seconds"
+    );
+    assert_eq!(
+        refusal("{\"reservations\":[[]]}"),
+        "line 1, column 18: reservations.0: wants {…} with mac, address, name"
+    );
+    assert_eq!(
+        refusal("{\"firewall\":{\"rules\":{}}}"),
+        "line 1, column 14: firewall.rules: wants a list: [{…}, {…}]"
+    );
 }
 
 #[test]
@@ -108,14 +131,16 @@ fn a_field_that_is_not_there_or_does_not_fit_is_explained() {
     assert!(fault("reservations.5", "{}").contains("has 0 entries"));
     assert_eq!(
         fault("wan.mtu", "big"),
-        "wan.mtu: invalid type: string \"big\", expected a number from 0 to 65535"
+        "wan.mtu: \"big\" does not fit; it wants: number (bytes, 576 to 1500)"
     );
     assert_eq!(fault("wan.mtu", "100"), "wan.mtu: 100 is not within 576 to 1500 bytes");
     assert_eq!(
         fault("wan.mtu", "99999"),
-        "wan.mtu: invalid value: integer `99999`, expected a number from 0 to 65535"
+        "wan.mtu: 99999 does not fit; it wants: number (bytes, 576 to 1500)"
     );
-    assert!(fault("wan.mode", "pppoe").starts_with("wan.mode: unknown variant `pppoe`, expected"));
+    assert_eq!(fault("wan.mode", "pppoe"), "wan.mode: pppoe does not fit; it wants: choice (dhcp, static)");
+    assert_eq!(fault("dns.upstreams.+", "x"), "dns.upstreams.0: not an address like 192.0.2.1");
+    assert_eq!(fault("reservations.+", "tv"), "reservations.0: wants {…} with mac, address, name");
     assert_eq!(fault("reservations.+", "{\"mac\":1}").split(':').next(), Some("reservations.0.mac"));
     assert!(value_at(&tree, "nothing").is_err());
 }
