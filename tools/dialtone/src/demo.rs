@@ -72,13 +72,13 @@ pub struct Options {
 /// In a sentence: no port is free, or the system is out of something.
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let screen = Screen::new(options.verbose);
+    screen.greet();
     // Before any thread starts, so that all of them leave Ctrl-C to us.
     let signals = Signals::block()?;
     let doors = ports::open(options, &screen)?;
     let executor = Executor::new()?;
     let stopper = executor.stopper();
 
-    screen.greet();
     let internet = !options.no_internet && names::internet_is_there();
     let reactor = executor.reactor();
     let task_waker = Rc::new(RefCell::new(Waker::noop().clone()));
@@ -118,7 +118,8 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     {
         let mut world = home.world.borrow_mut();
         if let Some(path) = &options.capture {
-            let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let file =
+                File::create(path).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             world.capture(Capture::new(Box::new(std::io::BufWriter::new(file)))?);
         }
         laptop.set(Some(world.plug_new(home.lan[0], "laptop")));
@@ -151,11 +152,12 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         });
     }
     executor.run()?;
+    let captured = home.world.borrow_mut().end_capture();
     let proxies = proxies.borrow();
     screen.events(router, &proxies.names);
     screen
         .farewell(&Tally { router, proxies: &proxies }, Duration::from_micros(started.elapsed().as_micros()));
-    Ok(())
+    captured.map_err(|error| format!("the capture is not whole: {error}").into())
 }
 
 fn seed() -> Result<Seed, Box<dyn Error>> {

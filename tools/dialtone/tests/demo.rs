@@ -18,9 +18,14 @@ struct Demo {
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_dialtone"))
             .args(["--no-internet", "--seconds", "120"])
             .args(["--http-proxy", "0", "--socks-proxy", "0", "--status-page", "0"])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the demo starts");
@@ -123,6 +128,42 @@ fn a_newcomer_browses_through_the_simulated_home_and_leaves_with_ctrl_c() {
     {
         assert!(told.contains(expected), "{expected} is missing:\n{told}");
     }
+}
+
+#[test]
+fn what_cannot_be_had_is_refused_at_once_and_counted() {
+    let demo = Demo::start();
+    let started = Instant::now();
+    // The built-in web has no certificates: a client that waits for a handshake would wait for ever.
+    let tunnel = demo.text(demo.http, "CONNECT example.test:443 HTTP/1.1\r\n\r\n");
+    assert!(tunnel.starts_with("HTTP/1.1 502"), "{tunnel}");
+    let nowhere = demo.text(demo.http, "GET http://nothing.home.arpa/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(nowhere.starts_with("HTTP/1.1 502"), "{nowhere}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    let hello = demo.text(demo.http, "GET http://example.test/plain HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    assert!(hello.starts_with("HTTP/1.1 200"), "{hello}");
+    let told = demo.interrupt();
+    assert!(told.contains("3 connections through the proxies (2 failed)"), "{told}");
+    assert!(!told.contains(" 0 B out"), "the request went out: {told}");
+}
+
+#[test]
+fn a_capture_is_whole_when_the_demo_ends() {
+    let file = std::env::temp_dir().join(format!("dialtone-capture-{}.pcap", std::process::id()));
+    let demo = Demo::start_with(&["--capture", file.to_str().expect("a plain path")]);
+    let hello = demo.text(demo.http, "GET http://example.test/plain HTTP/1.1\r\nHost: example.test\r\n\r\n");
+    assert!(hello.starts_with("HTTP/1.1 200"), "{hello}");
+    demo.interrupt();
+    let bytes = std::fs::read(&file).expect("it was written");
+    let _ = std::fs::remove_file(&file);
+    assert!(bytes.windows(4).any(|four| four == b"GET "), "the request is in it");
+    // Records follow one another to the last byte: 16 bytes of head, of which the third word is the length.
+    let mut at = 24;
+    while at < bytes.len() {
+        let length: [u8; 4] = bytes[at + 8..at + 12].try_into().expect("four bytes");
+        at += 16 + u32::from_le_bytes(length) as usize;
+    }
+    assert_eq!(at, bytes.len(), "the last record is cut off");
 }
 
 #[test]

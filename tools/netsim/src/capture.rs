@@ -24,6 +24,15 @@ impl Capture {
         Ok(Self { out, failed: false })
     }
 
+    /// Hands everything over to what is written to.
+    ///
+    /// # Errors
+    /// When this or an earlier frame could not be written: the file is cut off there.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.out.flush()?;
+        if self.failed { Err(io::Error::other("it could not be written to the end")) } else { Ok(()) }
+    }
+
     /// Adds a frame; after the first error nothing more is written.
     pub fn frame(&mut self, now: Instant, bytes: &[u8]) {
         if self.failed {

@@ -151,6 +151,14 @@ impl World {
         self.capture = Some(capture);
     }
 
+    /// Ends the capture, if there is one, and makes sure all of it is written.
+    ///
+    /// # Errors
+    /// When some of it was not.
+    pub fn end_capture(&mut self) -> std::io::Result<()> {
+        self.capture.take().map_or(Ok(()), Capture::finish)
+    }
+
     /// Moves what is due and lets the hosts work. When to call it again; also call it when the router sent something.
     pub fn poll(&mut self, now: Instant) -> Option<Instant> {
         let more = self.advance(now);

@@ -34,7 +34,16 @@ pub fn open(options: &Options, screen: &Screen) -> Result<Vec<Door>, String> {
         .into_iter()
         .map(|(protocol, port)| {
             let (listener, got) = bind(port).map_err(|error| {
-                format!("the {} wants port {port} on 127.0.0.1 or one after it: {error}", protocol.name())
+                let why = match error.kind() {
+                    ErrorKind::PermissionDenied => "ports this low are for root only".into(),
+                    ErrorKind::AddrInUse => "all of them are taken".into(),
+                    _ => error.to_string(),
+                };
+                let option = protocol.name().replace("SOCKS5", "socks").replace(' ', "-").to_lowercase();
+                format!(
+                    "no port for the {} from {port} on: {why}; choose another with --{option}",
+                    protocol.name()
+                )
             })?;
             if got != port && port != 0 {
                 screen.port_taken(protocol.name(), port, got);

@@ -157,8 +157,6 @@ impl Proxies {
             connection.stage = step.advance(stage);
             let after = std::mem::discriminant(&connection.stage);
             working |= before != after;
-            self.totals.failed +=
-                u64::from(before != after && matches!(connection.stage, Stage::Refusing { .. }));
         }
         let before = self.connections.len();
         self.connections.retain(|connection| !matches!(connection.stage, Stage::Over));
@@ -249,7 +247,10 @@ impl Step<'_> {
                     _ => Stage::Over,
                 }
             }
-            Parsed::Refuse(words) => self.refuse(words),
+            Parsed::Refuse(words) => {
+                self.totals.failed += 1;
+                self.refuse(words)
+            }
             Parsed::Incomplete if self.now.since(self.since) > HEAD_LIMIT => Stage::Over,
             Parsed::Incomplete => Stage::Asking { head, greeted },
         }
@@ -350,7 +351,12 @@ impl Step<'_> {
         }
         let sent = self.laptop.tcp(socket).send_slice(&to_server);
         match sent {
-            Ok(count) => drop(to_server.drain(..count)),
+            Ok(count) => {
+                drop(to_server.drain(..count));
+                if self.protocol != Protocol::RouterPage {
+                    self.totals.up += count as u64;
+                }
+            }
             Err(_) => return self.hang_up(socket),
         }
         if to_client.is_empty() && to_server.is_empty() {
@@ -382,6 +388,7 @@ impl Step<'_> {
     }
 
     fn fail(&mut self, failure: request::Failure) -> Stage {
+        self.totals.failed += u64::from(self.protocol != Protocol::RouterPage);
         self.refuse(request::failure(self.protocol, failure))
     }
 

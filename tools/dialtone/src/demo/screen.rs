@@ -9,6 +9,7 @@ use std::io::{IsTerminal, Write, stdout};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
+use dialtone_base::counter::Reason;
 use dialtone_base::event::{Entry, Event};
 use dialtone_services::state::RouterState;
 
@@ -104,7 +105,7 @@ impl Screen {
         let beyond = if internet {
             "Beyond the simulated ISP is the real internet; names under .test lead to a built-in web."
         } else {
-            "No internet in use: every name leads to a little web built into the simulated ISP."
+            "No internet in use: every name leads to a little web, http only, built into the simulated ISP."
         };
         self.say(Colour::Faint, &format!("  {beyond}"));
         self.say(
@@ -161,15 +162,19 @@ impl Screen {
         self.line.borrow_mut().clear();
         let counts = *self.counts.borrow();
         let totals = tally.proxies.totals;
-        let drops: u64 =
-            critical_section::with(|token| tally.router.snapshot.borrow_ref(token).drops.total());
+        let drops: u64 = critical_section::with(|token| {
+            let snapshot = tally.router.snapshot.borrow_ref(token);
+            // An answer the router asked for and kept is not lost.
+            let lost = snapshot.drops.iter().filter(|(reason, _)| Reason::name(*reason) != "arp-consumed");
+            lost.map(|(_, count)| count).sum()
+        });
         self.say(Colour::Plain, "");
         self.say(Colour::Bold, &format!("Dialtone ran for {:.1} s.", uptime.as_secs_f64()));
         self.say(
             Colour::Plain,
             &format!(
-                "  {} connections through the proxies ({} failed), {} in, {} out",
-                totals.accepted,
+                "  {} through the proxies ({} failed), {} in, {} out",
+                counted(totals.accepted, "connection"),
                 totals.failed,
                 bytes(totals.down),
                 bytes(totals.up),
@@ -178,8 +183,11 @@ impl Screen {
         self.say(
             Colour::Plain,
             &format!(
-                "  {} leases, {} names asked, {} flows, {drops} packets dropped",
-                counts.leases, counts.names, counts.flows
+                "  {}, {} asked, {}, {} dropped",
+                counted(counts.leases, "lease"),
+                counted(counts.names, "name"),
+                counted(counts.flows, "flow"),
+                counted(drops, "packet"),
             ),
         );
     }
@@ -284,6 +292,10 @@ fn with_name(remote: &SocketAddrV4, names: &HashMap<Ipv4Addr, String>) -> String
 /// Names come from strangers: nothing in them may steer the terminal.
 fn clean(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn bytes(count: u64) -> String {
