@@ -225,7 +225,7 @@ impl fmt::Display for Event {
                 write!(f, "{protocol} {inside} -> {remote} as {outside}")
             }
             Self::NameAnswered { client, name, cached } => {
-                let how = if *cached { " (cached)" } else { "" };
+                let how = if *cached { " (answered here)" } else { "" };
                 // The router's own look-ups come from its loopback address.
                 match client.is_loopback() {
                     true => write!(f, "the router asked for {name}{how}"),

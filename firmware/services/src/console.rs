@@ -6,6 +6,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 
 use dialtone_base::{PortId, Zone};
@@ -73,7 +74,7 @@ async fn settings(line: &str, control: &SettingsControl, state: &RouterState) ->
     let request = match word {
         "show" | "export" | "" => return Ok(json::export(&*current()?)),
         "get" => return json::value_at(&*current()?, rest).map_err(|refused| format!("{refused}")),
-        "explain" => return Ok(explain(rest)),
+        "explain" => return explain(rest),
         "set" => {
             let (path, value) = split(rest);
             Request::Set { path: path.into(), value: value.into() }
@@ -118,19 +119,23 @@ fn told(accepted: &Accepted) -> String {
 }
 
 /// The fields at `path` in plain words.
-pub fn explain(path: &str) -> String {
+///
+/// # Errors
+/// When there are none.
+pub fn explain(path: &str) -> Result<String, String> {
     let mut out = String::new();
     for field in fields::explain(path) {
         let _ = writeln!(out, "{} ({}: {})", field.path, field.kind, field.range);
         let _ = writeln!(out, "    {}", field.explanation);
         if let Some(default) = fields::default_of(field) {
-            let _ = writeln!(out, "    default: {}", default.replace('\n', " "));
+            let words: Vec<&str> = default.lines().map(str::trim).collect();
+            let _ = writeln!(out, "    default: {}", words.join(" "));
         }
     }
     if out.is_empty() {
-        let _ = writeln!(out, "there is no field \"{path}\"; without a path all are explained");
+        return Err(format!("there is no field \"{path}\"; without a path all are explained"));
     }
-    out
+    Ok(out)
 }
 
 async fn trace(line: &str, state: &RouterState) -> Answer {
@@ -152,7 +157,7 @@ async fn trace(line: &str, state: &RouterState) -> Answer {
                 let _ = writeln!(out, "{trace}");
             }
             if traces.is_empty() {
-                out.push_str("nothing was traced yet\n");
+                out.push_str("nothing was traced yet; a packet shows here within a second\n");
             }
             Ok(out)
         }

@@ -30,7 +30,7 @@ impl ConsoleSocket {
             fs::create_dir_all(folder)?;
         }
         if UnixStream::connect(path).is_ok() {
-            let text = format!("another router listens at {}", path.display());
+            let text = "another router listens there: stop it, or give this one its own --socket and --flash";
             return Err(io::Error::new(ErrorKind::AddrInUse, text));
         }
         match fs::remove_file(path) {

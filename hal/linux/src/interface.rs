@@ -35,7 +35,10 @@ impl Interface {
             // SAFETY: SIOCGIFINDEX filled this member.
             Ok(()) => unsafe { request.ifr_ifru.ifru_ifindex },
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {
-                return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no interface {name}")));
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("there is no interface {name}; `ip link` lists them"),
+                ));
             }
             Err(error) => return Err(error),
         };
@@ -100,7 +103,12 @@ impl Interface {
 
 /// A request about `name`, all else zero.
 pub(crate) fn request(name: &str) -> io::Result<libc::ifreq> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no interface name"));
+    let too_long = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{name:?} is no interface name; `ip link` lists them"),
+        )
+    };
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || CString::new(name).is_err() {
         return Err(too_long());
     }
@@ -173,7 +181,7 @@ mod tests {
     #[test]
     fn a_missing_interface_is_named_and_loopback_is_no_ethernet() {
         let error = Interface::find("nosuch0").unwrap_err();
-        assert_eq!(error.to_string(), "there is no interface nosuch0");
+        assert_eq!(error.to_string(), "there is no interface nosuch0; `ip link` lists them");
         assert_eq!(Interface::find("lo").unwrap_err().kind(), io::ErrorKind::InvalidInput);
         assert!(Interface::find("a-name-that-is-too-long").is_err());
     }

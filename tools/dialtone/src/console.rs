@@ -4,6 +4,7 @@
 //! to the router's user, who may change everything.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use clap::Args;
 /// What `dialtone console` is told.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The running router's console.
+    /// The running router's console [default: /run/dialtone/console.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// A command, such as: status, counters, trace start 5, trace show; help lists them.
@@ -34,12 +35,9 @@ pub fn ask(socket: &Path, command: &str) -> Result<String, Box<dyn Error>> {
     let mut stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => {
             format!("not allowed to use {}: only the router's user and root may, try sudo", socket.display())
+                .into()
         }
-        _ => format!(
-            "no router answers at {} ({error}): start one with `dialtone run`, name its console with --socket, or \
-             its flash file with --flash",
-            socket.display()
-        ),
+        _ => Box::<dyn Error>::from(NobodyThere(socket.into())),
     })?;
     stream.set_read_timeout(Some(PATIENCE))?;
     writeln!(stream, "{command}")?;
@@ -61,6 +59,22 @@ pub fn ask(socket: &Path, command: &str) -> Result<String, Box<dyn Error>> {
     }
     Err("the router hung up in the middle of its answer".into())
 }
+
+/// No router listens at this path.
+#[derive(Debug)]
+pub struct NobodyThere(PathBuf);
+
+impl fmt::Display for NobodyThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let socket = self.0.display();
+        write!(
+            f,
+            "no router answers at {socket}: start one with `dialtone run`, name its console with --socket"
+        )
+    }
+}
+
+impl Error for NobodyThere {}
 
 /// The system's router, or one that this user runs.
 pub fn default_socket() -> PathBuf {

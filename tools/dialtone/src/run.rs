@@ -28,11 +28,11 @@ pub struct Arguments {
     /// The interface to the operator.
     #[arg(long, value_name = "IF")]
     wan: String,
-    /// Interfaces of the household's network.
-    #[arg(long, value_name = "IF", value_delimiter = ',', required = true)]
+    /// Interfaces of the household's network, with commas between.
+    #[arg(long, value_name = "IF,…", value_delimiter = ',', required = true)]
     lan: Vec<String>,
-    /// Interfaces for visitors.
-    #[arg(long, value_name = "IF", value_delimiter = ',')]
+    /// Interfaces for visitors, with commas between.
+    #[arg(long, value_name = "IF,…", value_delimiter = ',')]
     guest: Vec<String>,
     /// Settings to come into force at start, as `dialtone settings export` writes them.
     #[arg(long, value_name = "FILE.json")]
@@ -40,7 +40,7 @@ pub struct Arguments {
     /// The file that stands for the flash chip: settings and leases live in it.
     #[arg(long, value_name = "FILE", default_value = "/var/lib/dialtone/flash")]
     flash: PathBuf,
-    /// Where the console listens, for `dialtone settings`.
+    /// Where the console listens, for `dialtone settings` and `dialtone console`.
     #[arg(long, value_name = "PATH", default_value = "/run/dialtone/console.sock")]
     socket: PathBuf,
     /// How to reach the interfaces: auto, xdp, packet, or tap (devices of these names are made).
@@ -132,9 +132,12 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
         .into_iter()
         .flat_map(|(names, zone)| names.iter().map(move |name| (name.clone(), zone)))
         .collect();
+    if ports.iter().any(|(name, _)| name.is_empty()) {
+        return Err("an interface has no name: write --wan eth0 --lan eth1,eth2; `ip link` lists them".into());
+    }
     let mut seen = HashSet::new();
     if let Some((name, _)) = ports.iter().find(|(name, _)| !seen.insert(name)) {
-        return Err(format!("{name} is named twice: an interface has one place in the house"));
+        return Err(format!("{name} is named twice: an interface is WAN, LAN or guest"));
     }
     Ok(Options {
         ports,

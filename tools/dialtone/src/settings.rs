@@ -16,12 +16,12 @@ use dialtone_settings::storage::{Origin, SETTINGS_RANGE, SettingsStore};
 use dialtone_settings::tree::Settings;
 use embassy_futures::block_on;
 
-use crate::console::{ask, default_socket, print};
+use crate::console::{NobodyThere, ask, default_socket, print};
 
 /// What `dialtone settings` is told.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// The running router's console.
+    /// The running router's console [default: /run/dialtone/console.sock].
     #[arg(long, value_name = "PATH", global = true)]
     socket: Option<PathBuf>,
     /// Work on this flash file of a router that does not run.
@@ -83,7 +83,7 @@ enum What {
 pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     match &arguments.what {
         What::Explain { path } => {
-            print(&explain(path.as_deref().unwrap_or_default()));
+            print(&explain(path.as_deref().unwrap_or_default())?);
             return Ok(());
         }
         What::Check { file } => {
@@ -95,7 +95,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     match &arguments.flash {
         Some(flash) => offline(flash, &arguments.what),
-        None => online(&arguments.socket.clone().unwrap_or_else(default_socket), &arguments.what),
+        None => online(&arguments.socket.clone().unwrap_or_else(default_socket), &arguments.what).map_err(
+            |error| match error.downcast_ref::<NobodyThere>() {
+                Some(nobody) => format!("{nobody}, or its flash file with --flash").into(),
+                None => error,
+            },
+        ),
     }
 }
 
@@ -126,7 +131,7 @@ fn online(socket: &Path, what: &What) -> Result<(), Box<dyn Error>> {
 fn offline(flash: &Path, what: &What) -> Result<(), Box<dyn Error>> {
     let about = |error: &dyn std::fmt::Display| format!("flash file {}: {error}", flash.display());
     if matches!(what, What::Show | What::Get { .. } | What::Export { .. }) && !flash.exists() {
-        return Err(about(&"there is none").into());
+        return Err(about(&"there is none yet; `set` and `import` make it").into());
     }
     let file = FileFlash::open(flash, FLASH_SIZE).map_err(|error| about(&error))?;
     let mut store = block_on(SettingsStore::open(file, SETTINGS_RANGE)).map_err(|error| about(&error))?;

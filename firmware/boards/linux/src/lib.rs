@@ -57,10 +57,10 @@ impl Machine {
     /// With a text for people.
     pub fn open(options: &Options, custody: &mut Custody) -> io::Result<Self> {
         let console = ConsoleSocket::open(&options.socket)
-            .map_err(|error| about(error, format!("console {}", options.socket.display())))?;
+            .map_err(|error| about(error, format!("console {}", options.socket.display()), "--socket"))?;
         custody.remove_at_end(&options.socket);
         let flash = FileFlash::open(&options.flash, FLASH_SIZE)
-            .map_err(|error| about(error, format!("flash file {}", options.flash.display())))?;
+            .map_err(|error| about(error, format!("flash file {}", options.flash.display()), "--flash"))?;
         let ports = options
             .ports
             .iter()
@@ -142,6 +142,12 @@ impl Machine {
     }
 }
 
-fn about(error: io::Error, what: String) -> io::Error {
-    io::Error::new(error.kind(), format!("{what}: {error}"))
+fn about(error: io::Error, what: String, option: &str) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("; run as root, or name a place of your own with {option}")
+        }
+        _ => String::new(),
+    };
+    io::Error::new(error.kind(), format!("{what}: {error}{hint}"))
 }
