@@ -123,7 +123,7 @@ pub enum Event {
         /// What the settings call it.
         name: Text<15>,
     },
-    /// A trial was not confirmed in time, or failed; the old tree is back.
+    /// A trial was taken back, not confirmed in time, or failed; the old tree is back.
     SettingsReverted {
         /// Revision in force again.
         revision: u32,
@@ -249,7 +249,10 @@ impl fmt::Display for Event {
             }
             Self::FlashTrouble { what } => write!(f, "flash: {what}"),
             Self::SettingsReverted { revision } => {
-                write!(f, "settings went back to revision {revision}: the change was not confirmed")
+                write!(
+                    f,
+                    "settings went back to revision {revision}: the change was taken back, or not confirmed in time"
+                )
             }
         }
     }
