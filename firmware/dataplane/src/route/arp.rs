@@ -6,7 +6,7 @@
 use dialtone_base::{Frame, Instant, PortId, Zone};
 use dialtone_wire::{ArpPacket, Headers, build};
 
-use super::neighbor::ArpVerdict;
+use super::neighbor::{ArpRefused, ArpVerdict};
 use crate::trace::Detail;
 use crate::verdict::{DropReason, Verdict};
 use crate::{Dataplane, link};
@@ -37,6 +37,8 @@ pub(crate) fn handle(
                 frame.set_len(build::ARP_FRAME) && build::arp_frame(frame.bytes_mut(), &reply).is_some();
             if written { Verdict::Hairpin } else { Verdict::Drop(DropReason::NoAnswer) }
         }
+        // A claim to the router's own address is not passed on: it would take the home's traffic.
+        ArpVerdict::Refused(ArpRefused::Conflict | ArpRefused::Own) => Verdict::Drop(DropReason::BadArp),
         ArpVerdict::Consumed | ArpVerdict::Refused(_) => {
             if zone == Zone::Lan && headers.destination != plane.zone(zone).mac {
                 return link::to_station(plane, now, zone, Some(port), headers.destination);

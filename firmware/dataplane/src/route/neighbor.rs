@@ -12,8 +12,9 @@
 //! ```
 //!
 //! Safe against floods: entries come into being only because we asked, or because somebody asked for *us* (then as
-//! `Stale`, first to make room); a quarter of the table at most is incomplete; a MAC is not changed within a second of
-//! having been confirmed; pinned entries (leases) are not changed at all. Nothing here sends: [`NeighborTable::poll`]
+//! `Stale`, first to make room); a quarter of the table at most is incomplete; a neighbor that has answered keeps its
+//! address for as long as it answers: whoever else claims it makes us ask the old one, and is believed only when that is
+//! silent; pinned entries are not changed at all. Nothing here sends: [`NeighborTable::poll`]
 //! says what to send. Whoever caches an answer asks again when [`NeighborTable::generation`] has moved.
 
 mod hold;
@@ -48,7 +49,7 @@ pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// Announcements, and the time between them (RFC 5227 §1.1).
 pub const ANNOUNCEMENTS: (u8, Duration) = (2, Duration::from_secs(2));
 
-/// A change of MAC is not believed this soon after the old one was confirmed.
+/// A change of MAC is not even looked into this soon after the old one was confirmed.
 const LOCK: Duration = Duration::from_secs(1);
 /// Slots looked at to make room.
 const LOOK_AT: usize = 32;
@@ -299,7 +300,16 @@ impl NeighborTable {
                 if now.since(entry.confirmed) < LOCK {
                     return Err(ArpRefused::TooSoon);
                 }
-                self.generation = self.generation.wrapping_add(1);
+                match entry.state {
+                    // It only ever asked us: nothing says that the first was the right one.
+                    State::Stale => self.generation = self.generation.wrapping_add(1),
+                    State::Probe { .. } => return Err(ArpRefused::Doubted),
+                    _ => {
+                        entry.state = State::Probe { tries: 0, next: now };
+                        self.wake_at(now);
+                        return Err(ArpRefused::Doubted);
+                    }
+                }
             }
             _ => {}
         }

@@ -48,6 +48,21 @@ fn nobody_speaks_with_a_group_address_or_ours() {
 }
 
 #[test]
+fn rfc5227_a_claim_to_the_routers_address_reaches_nobody() {
+    let mut home = Home::new(&config());
+    let router = config().lan.unwrap().address();
+    let thief = mac(ALICE);
+    for claim in [ArpPacket::announcement(thief, router), ArpPacket::request(thief, router, BOB)] {
+        let mut bytes = [0; build::ARP_FRAME];
+        build::arp_frame(&mut bytes, &claim).unwrap();
+        for to in [MacAddress::BROADCAST, mac(BOB)] {
+            bytes[..6].copy_from_slice(&to.0);
+            home.process(LAN_PORT, &bytes).is_drop(DropReason::BadArp);
+        }
+    }
+}
+
+#[test]
 fn a_station_that_moves_takes_its_flows_along() {
     let mut home = Home::new(&config());
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53))).went_to(0);

@@ -46,6 +46,8 @@ dialtone_base::counted_reasons! {
         Pinned = "pinned",
         /// It claims an address that somebody else confirmed a moment ago.
         TooSoon = "too-soon",
+        /// It claims an address whose user has answered before, and is asked again first.
+        Doubted = "doubted",
         /// No room for a station that asked for us.
         TableFull = "table-full",
     }

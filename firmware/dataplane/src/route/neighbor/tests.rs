@@ -153,18 +153,46 @@ fn answers_nobody_asked_for_are_not_believed() {
 
     known(&mut table, at(0), PHONE, PHONE_MAC);
     assert_eq!(table.handle(at(900), Zone::Lan, &lie), ArpVerdict::Refused(ArpRefused::TooSoon));
-    // A known station may say that it has moved (RFC 5944 gratuitous ARP, a swapped network card).
-    let generation = table.generation();
-    assert_eq!(table.handle(at(1500), Zone::Lan, &gratuitous), ArpVerdict::Consumed);
-    assert_eq!(table.resolve(at(1500), Zone::Lan, PHONE), Resolution::Ready(OTHER_MAC));
-    assert_ne!(table.generation(), generation);
-    // ... and is asked to confirm it.
-    assert_eq!(questions(&drain(&mut table, at(1500)).0), [(PHONE, OTHER_MAC)]);
     assert_eq!(
         table.handle(at(0), Zone::Lan, &ArpPacket::request(MacAddress::BROADCAST, PHONE, OURS)),
         ArpVerdict::Refused(ArpRefused::BadSender)
     );
     assert_eq!(table.refused().total(), 3);
+}
+
+#[test]
+fn a_neighbor_that_answers_cannot_be_taken_over() {
+    let mut table = table(8, 8);
+    known(&mut table, at(0), PHONE, PHONE_MAC);
+    let generation = table.generation();
+    for second in 2..300 {
+        let now = at(second * 1000);
+        for lie in [ArpPacket::announcement(OTHER_MAC, PHONE), answer(OTHER_MAC, PHONE)] {
+            let verdict = table.handle(now, Zone::Lan, &lie);
+            assert_eq!(verdict, ArpVerdict::Refused(ArpRefused::Doubted), "{second} s");
+        }
+        // The claim makes us ask, once, the one we know.
+        assert_eq!(questions(&drain(&mut table, now).0), [(PHONE, PHONE_MAC)]);
+        table.handle(now, Zone::Lan, &answer(PHONE_MAC, PHONE));
+        assert_eq!(table.resolve(now, Zone::Lan, PHONE), Resolution::Ready(PHONE_MAC));
+    }
+    assert_eq!(table.generation(), generation);
+}
+
+#[test]
+fn rfc5944_a_neighbor_with_a_new_mac_is_followed_when_the_old_one_is_silent() {
+    let mut table = table(8, 8);
+    known(&mut table, at(0), PHONE, PHONE_MAC);
+    let generation = table.generation();
+    table.handle(at(2000), Zone::Lan, &ArpPacket::announcement(OTHER_MAC, PHONE));
+    for second in 2..=5 {
+        drain(&mut table, at(second * 1000));
+    }
+    assert_ne!(table.generation(), generation);
+    assert_eq!(table.resolve(at(5001), Zone::Lan, PHONE), Resolution::Hold);
+    assert_eq!(questions(&drain(&mut table, at(5001)).0), [(PHONE, MacAddress::BROADCAST)]);
+    table.handle(at(5002), Zone::Lan, &answer(OTHER_MAC, PHONE));
+    assert_eq!(table.resolve(at(5002), Zone::Lan, PHONE), Resolution::Ready(OTHER_MAC));
 }
 
 #[test]
