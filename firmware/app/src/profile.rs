@@ -31,7 +31,7 @@ impl Profile {
         dataplane: Limits::HOME,
         dns: dialtone_dns::Limits::HOME,
         devices: 256,
-        web_visitors: 6,
+        web_visitors: 8,
     };
 
     /// The same router on ports that carry ordinary frames: simulated homes.

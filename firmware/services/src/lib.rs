@@ -12,6 +12,7 @@ pub mod dataplane;
 pub mod devices;
 pub mod dhcp4;
 pub mod dns;
+pub mod door;
 pub mod settings;
 pub mod sntp;
 pub mod stack;

@@ -9,7 +9,7 @@
 
 use alloc::boxed::Box;
 use core::cell::RefCell;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use core::task::Context;
 
 use critical_section::Mutex;
@@ -20,6 +20,9 @@ use dialtone_hal_api::port::FrameQueue;
 use dialtone_wire::checksum;
 use embassy_net::{ConfigV4, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+
+use crate::door::{Door, HANDSHAKE};
+use crate::state::now;
 
 pub use embassy_net::tcp::{ConnectError, Error as TcpError, TcpReader, TcpSocket, TcpWriter};
 pub use embassy_net::udp::{PacketMetadata, RecvError, SendError, UdpMetadata, UdpSocket};
@@ -43,6 +46,8 @@ counted_reasons! {
         QueueFull = "queue-full",
         /// No frame buffer was free for an answer.
         NoBuffer = "no-buffer",
+        /// A visitor has all the connections to a service that one may have.
+        TooManyConnections = "too-many-connections",
     }
 }
 
@@ -64,6 +69,15 @@ pub struct ZoneLink {
     to_bootp: FrameQueue,
     to_dataplane: FrameQueue,
     drops: Mutex<RefCell<Counters<StackDrop, { StackDrop::COUNT }>>>,
+    door: Mutex<RefCell<Door>>,
+}
+
+/// A visitor's connection to a service of ours; its place is somebody else's once this is dropped.
+pub struct Visit {
+    link: &'static ZoneLink,
+    /// Who.
+    pub visitor: SocketAddrV4,
+    port: u16,
 }
 
 /// What embassy-net sees of a [`ZoneLink`].
@@ -85,6 +99,7 @@ pub fn zone_stack<const SOCKETS: usize>(
         to_bootp: FrameQueue::new(),
         to_dataplane: FrameQueue::new(),
         drops: Mutex::new(RefCell::new(Counters::new())),
+        door: Mutex::new(RefCell::new(Door::default())),
     }));
     let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
     let config = embassy_net::Config::default();
@@ -104,6 +119,30 @@ impl ZoneNet {
             }),
         };
         self.stack.set_config_v4(config);
+    }
+
+    /// Waits for a visitor on TCP `port`. From then on a peer that says nothing for `silence` is gone.
+    pub async fn accept(
+        &self,
+        socket: &mut TcpSocket<'_>,
+        port: u16,
+        silence: embassy_time::Duration,
+    ) -> Visit {
+        loop {
+            // Without it, a SYN that nobody follows up takes the socket for ever.
+            socket.set_timeout(Some(embassy_time::Duration::from_micros(HANDSHAKE.as_micros())));
+            if socket.accept(port).await.is_ok()
+                && let Some(IpEndpoint { addr: IpAddress::Ipv4(address), port: from }) =
+                    socket.remote_endpoint()
+            {
+                socket.set_timeout(Some(silence));
+                let visitor = SocketAddrV4::new(address, from);
+                self.link.at_the_door(|door| door.enter(visitor, port));
+                return Visit { link: self.link, visitor, port };
+            }
+            socket.abort();
+            let _ = socket.flush().await;
+        }
     }
 
     /// Waits for the next DHCP frame that came in: whole, with its Ethernet header.
@@ -139,6 +178,11 @@ impl ZoneLink {
         if !trusted && !parsed.checksum_right(frame.bytes()) {
             return self.count(StackDrop::BadChecksum);
         }
+        if let Some((visitor, port)) = parsed.opens(frame.bytes())
+            && !self.at_the_door(|door| door.knock(now(), visitor, port))
+        {
+            return self.count(StackDrop::TooManyConnections);
+        }
         let bootp = if self.zone == Zone::Wan { 68 } else { 67 };
         let taken = if parsed.udp_destination == Some(bootp) {
             self.to_bootp.push(frame)
@@ -169,8 +213,18 @@ impl ZoneLink {
         taken
     }
 
+    fn at_the_door<R>(&self, what: impl FnOnce(&mut Door) -> R) -> R {
+        critical_section::with(|token| what(&mut self.door.borrow_ref_mut(token)))
+    }
+
     fn count(&self, reason: StackDrop) {
         critical_section::with(|token| self.drops.borrow_ref_mut(token).count(reason));
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.link.at_the_door(|door| door.leave(self.visitor, self.port));
     }
 }
 
@@ -208,6 +262,20 @@ fn punted(bytes: &[u8]) -> Option<Punted> {
 }
 
 impl Punted {
+    /// Who wants a connection to which TCP port of ours: a SYN without ACK (RFC 9293 section 3.5).
+    fn opens(&self, bytes: &[u8]) -> Option<(SocketAddrV4, u16)> {
+        const SYN: u8 = 0x02;
+        const ACK: u8 = 0x10;
+        let segment = bytes.get(self.header..self.end).filter(|_| self.protocol == 6 && !self.fragment)?;
+        if *segment.get(13)? & (SYN | ACK) != SYN {
+            return None;
+        }
+        let octets: [u8; 4] = bytes.get(ETHERNET + 12..ETHERNET + 16)?.try_into().ok()?;
+        let from = u16::from_be_bytes([*segment.first()?, *segment.get(1)?]);
+        let port = u16::from_be_bytes([*segment.get(2)?, *segment.get(3)?]);
+        Some((SocketAddrV4::new(octets.into(), from), port))
+    }
+
     /// Whether the UDP or TCP checksum is right; other protocols and fragments are the stack's own business.
     fn checksum_right(&self, bytes: &[u8]) -> bool {
         if self.fragment || !matches!(self.protocol, 6 | 17) {

@@ -14,12 +14,14 @@ use dialtone_hal_linux::clock;
 use dialtone_hal_linux::executor::Host;
 use dialtone_services::devices::DevicesService;
 use dialtone_services::dns::{DnsService, TCP_INSIDE, TCP_OUTSIDE};
+use dialtone_services::door::PER_VISITOR;
 use dialtone_services::sntp;
 use dialtone_services::stack::{
     IpAddress, IpEndpoint, PacketMetadata, TcpSocket, UdpSocket, ZoneNet, zone_stack,
 };
 use dialtone_services::state::{RouterState, WanStatus};
 use dialtone_settings::tree::Settings;
+use dialtone_wire::checksum;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 1);
@@ -327,6 +329,61 @@ fn silent_tcp_clients_do_not_block_others_for_long() {
     assert!(waited < Duration::from_secs(11), "{waited:?}");
     // UDP went on all the time.
     assert_eq!(lookup::addresses(&home.ask("dialtone.home.arpa", 1)), [ROUTER]);
+}
+
+/// A SYN from an invented neighbor.
+fn invented_syn(laptop: ZoneNet, host: u8) {
+    let mut frame = laptop.pool().take(54).unwrap();
+    let bytes = frame.bytes_mut();
+    bytes.fill(0);
+    bytes[12..14].copy_from_slice(&[8, 0]);
+    bytes[14..24].copy_from_slice(&[0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6]);
+    bytes[26..30].copy_from_slice(&[192, 168, 77, host]);
+    bytes[30..34].copy_from_slice(&ROUTER.octets());
+    let sum = !checksum::sum(&bytes[14..34]);
+    bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+    // From port 4000 to 53, SYN, window 1024.
+    bytes[34..38].copy_from_slice(&[0x0f, 0xa0, 0, 53]);
+    bytes[46..50].copy_from_slice(&[0x50, 0x02, 4, 0]);
+    frame.offload.verified = true;
+    assert!(laptop.send_frame(frame));
+}
+
+#[test]
+fn handshakes_nobody_finishes_give_their_places_back() {
+    let home = Home::new();
+    let laptop = home.laptop;
+    let waited = home.run(60, async move {
+        for host in 0..TCP_INSIDE as u8 {
+            invented_syn(laptop, 100 + host);
+        }
+        Timer::after_millis(2500).await;
+        let start = Instant::now();
+        let mut socket = TcpSocket::new(laptop.stack, leak(512), leak(4096));
+        socket.connect(to(ROUTER, 53)).await.unwrap();
+        write(&mut socket, &question("dialtone.home.arpa", 1)).await;
+        read(&mut socket, &mut [0; 2]).await;
+        start.elapsed()
+    });
+    assert!(waited < Duration::from_secs(1), "{waited:?}");
+}
+
+#[test]
+fn one_address_gets_four_tcp_connections_and_no_more() {
+    let home = Home::new();
+    let laptop = home.laptop;
+    let connected = home.run(60, async move {
+        let mut sockets = vec![];
+        let mut connected = 0;
+        for _ in 0..TCP_INSIDE {
+            let mut socket = TcpSocket::new(laptop.stack, leak(512), leak(512));
+            let connecting = with_timeout(Duration::from_millis(100), socket.connect(to(ROUTER, 53)));
+            connected += usize::from(matches!(connecting.await, Ok(Ok(()))));
+            sockets.push(socket);
+        }
+        connected
+    });
+    assert_eq!(connected, PER_VISITOR);
 }
 
 #[test]

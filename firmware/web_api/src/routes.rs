@@ -43,14 +43,18 @@ static STYLE: File = File::with_content_type_and_headers(
     &SECURITY_HEADERS,
 );
 
+/// A visitor whose machine acknowledges nothing for so long is gone.
+const SILENCE: embassy_time::Duration = embassy_time::Duration::from_secs(20);
+
 static CONFIG: Config = Config {
     timeouts: Timeouts {
-        start_read_request: Duration::from_secs(5),
+        start_read_request: Duration::from_secs(2),
         persistent_start_read_request: Duration::from_secs(5),
         read_request: Duration::from_secs(5),
         write: Duration::from_secs(5),
     },
-    connection: KeepAlive::KeepAlive,
+    // Every open page keeps asking: one that kept its connection as well would keep a place from the next visitor.
+    connection: KeepAlive::Close,
 };
 
 /// Answers visitors on TCP `port` of `net`, one after another, for ever.
@@ -61,10 +65,7 @@ pub async fn serve(net: ZoneNet, port: u16, state: &'static RouterState) -> ! {
     let mut head = alloc::vec![0; REQUEST_HEAD];
     loop {
         let mut socket = TcpSocket::new(net.stack, &mut receive, &mut transmit);
-        socket.set_timeout(Some(embassy_time::Duration::from_secs(20)));
-        if socket.accept(port).await.is_err() {
-            continue;
-        }
+        let _visit = net.accept(&mut socket, port, SILENCE).await;
         // A visitor who leaves in the middle is no event worth a line.
         let _ = Server::custom(&router, Clock, &CONFIG, &mut head).serve(Connection(socket)).await;
     }

@@ -1,31 +1,32 @@
 //! DNS over TCP (RFC 7766): connections from clients, exchanges with servers; one task each.
 //!
 //! A connection that says nothing is closed after ten seconds, after two when every task is taken; one address may hold
-//! half of them. Questions of one connection are answered in order.
+//! four of them (`door.rs`). Questions of one connection are answered in order.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::SocketAddrV4;
 
+use dialtone_base::Zone;
 use dialtone_dns::{Client, Fault, Input, LONGEST_MESSAGE, Token, Transport};
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, with_timeout};
 
-use super::{DnsService, PORT, endpoint, v4};
+use super::{DnsService, PORT, endpoint};
 use crate::stack::{TcpSocket, ZoneNet};
 
 /// Connections from clients at once, all zones together.
 pub const TCP_INSIDE: usize = 8;
 /// Exchanges with servers at once.
 pub const TCP_OUTSIDE: usize = 4;
-/// Of the connections, those one address may hold.
-const PER_CLIENT: usize = TCP_INSIDE / 2;
 const IDLE: Duration = Duration::from_secs(10);
 const IDLE_WHEN_FULL: Duration = Duration::from_secs(2);
+/// A peer that acknowledges nothing for so long is gone.
+const SILENCE: Duration = Duration::from_secs(20);
 /// Longest time between a question and the engine's word on it.
 const ANSWER: Duration = Duration::from_secs(12);
 /// How long a client may take to read an answer, a server to take a question.
@@ -35,7 +36,7 @@ const USUAL: usize = 4096;
 
 /// A client's connection, as the main task sees it.
 pub(super) struct Connection {
-    peer: Cell<Option<Ipv4Addr>>,
+    taken: Cell<bool>,
     waits_for: Cell<Option<u32>>,
     answer: RefCell<Vec<u8>>,
     answered: Signal<CriticalSectionRawMutex, ()>,
@@ -55,7 +56,7 @@ struct Ended;
 impl Connection {
     pub fn new() -> Self {
         Self {
-            peer: Cell::new(None),
+            taken: Cell::new(false),
             waits_for: Cell::new(None),
             answer: RefCell::new(Vec::with_capacity(USUAL)),
             answered: Signal::new(),
@@ -112,15 +113,16 @@ impl DnsService {
         let mut question = vec![0; USUAL];
         let Some(connection) = self.connections.get(index) else { core::future::pending().await };
         loop {
-            if socket.accept(PORT).await.is_ok() {
-                self.serve_connection(&mut socket, connection, &mut question, net).await;
-                connection.peer.set(None);
-                connection.waits_for.set(None);
-                socket.close();
-                let _ = with_timeout(TRANSFER, socket.flush()).await;
-            }
+            let visit = net.accept(&mut socket, PORT, SILENCE).await;
+            connection.taken.set(true);
+            self.serve_connection(&mut socket, connection, &mut question, visit.visitor, net.zone).await;
+            connection.taken.set(false);
+            connection.waits_for.set(None);
+            socket.close();
+            let _ = with_timeout(TRANSFER, socket.flush()).await;
             socket.abort();
             let _ = socket.flush().await;
+            drop(visit);
         }
     }
 
@@ -129,20 +131,15 @@ impl DnsService {
         socket: &mut TcpSocket<'static>,
         connection: &Connection,
         question: &mut [u8],
-        net: ZoneNet,
+        address: SocketAddrV4,
+        zone: Zone,
     ) {
-        let Some(address) = socket.remote_endpoint().and_then(v4) else { return };
-        let same = |it: &&Connection| it.peer.get() == Some(*address.ip());
-        if self.connections.iter().filter(same).count() >= PER_CLIENT {
-            return;
-        }
-        connection.peer.set(Some(*address.ip()));
         while let Ok(length) = self.read_question(socket, question).await {
             let number = self.next_connection.get().wrapping_add(1);
             self.next_connection.set(number);
             connection.waits_for.set(Some(number));
             connection.answered.reset();
-            let client = Client { zone: net.zone, address, transport: Transport::Tcp(number) };
+            let client = Client { zone, address, transport: Transport::Tcp(number) };
             self.feed(Input::Query { client, bytes: question.get(..length).unwrap_or_default() });
             if with_timeout(ANSWER, connection.answered.wait()).await.is_err() {
                 return;
@@ -164,7 +161,7 @@ impl DnsService {
         // In short waits, so that a full house is noticed.
         while with_timeout(IDLE_WHEN_FULL, socket.wait_read_ready()).await.is_err() {
             silence += IDLE_WHEN_FULL;
-            let full = self.connections.iter().all(|it| it.peer.get().is_some());
+            let full = self.connections.iter().all(|it| it.taken.get());
             if full || silence >= IDLE {
                 return Err(Ended);
             }
