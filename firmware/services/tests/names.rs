@@ -369,6 +369,27 @@ fn handshakes_nobody_finishes_give_their_places_back() {
 }
 
 #[test]
+fn a_client_that_hangs_up_gives_its_place_back_at_once() {
+    let home = Home::new();
+    let laptop = home.laptop;
+    let waited = home.run(60, async move {
+        let start = Instant::now();
+        for _ in 0..3 * TCP_INSIDE {
+            let mut socket = TcpSocket::new(laptop.stack, leak(512), leak(4096));
+            socket.connect(to(ROUTER, 53)).await.unwrap();
+            write(&mut socket, &question("dialtone.home.arpa", 1)).await;
+            let mut length = [0; 2];
+            read(&mut socket, &mut length).await;
+            read(&mut socket, &mut vec![0; usize::from(u16::from_be_bytes(length))]).await;
+            socket.close();
+            socket.flush().await.unwrap();
+        }
+        start.elapsed()
+    });
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
+}
+
+#[test]
 fn one_address_gets_four_tcp_connections_and_no_more() {
     let home = Home::new();
     let laptop = home.laptop;

@@ -157,16 +157,25 @@ impl DnsService {
 
     /// The next question's length; it stands in `out`. An error also when the client stays silent too long.
     async fn read_question(&self, socket: &mut TcpSocket<'static>, out: &mut [u8]) -> Result<usize, Ended> {
+        let mut length = [0; 2];
         let mut silence = Duration::from_ticks(0);
-        // In short waits, so that a full house is noticed.
-        while with_timeout(IDLE_WHEN_FULL, socket.wait_read_ready()).await.is_err() {
-            silence += IDLE_WHEN_FULL;
+        // In short waits, so that a full house is noticed; by reading, so that a client who hangs up is.
+        let begun = loop {
+            match with_timeout(IDLE_WHEN_FULL, socket.read(&mut length)).await {
+                Ok(Ok(0) | Err(_)) => return Err(Ended),
+                Ok(Ok(read)) => break read,
+                Err(_) => silence += IDLE_WHEN_FULL,
+            }
             let full = self.connections.iter().all(|it| it.taken.get());
             if full || silence >= IDLE {
                 return Err(Ended);
             }
-        }
-        with_timeout(IDLE_WHEN_FULL, read_message(socket, out)).await.map_err(|_| Ended)?
+        };
+        let rest = async {
+            read_exact(socket, length.get_mut(begun..).unwrap_or_default()).await?;
+            read_body(socket, length, out).await
+        };
+        with_timeout(IDLE_WHEN_FULL, rest).await.map_err(|_| Ended)?
     }
 
     /// Carries questions to servers, one after the other. One task per `index` below [`TCP_OUTSIDE`].
@@ -229,7 +238,11 @@ async fn write_all(socket: &mut TcpSocket<'static>, bytes: &[u8]) -> Result<(), 
 async fn read_message(socket: &mut TcpSocket<'static>, out: &mut [u8]) -> Result<usize, Ended> {
     let mut length = [0; 2];
     read_exact(socket, &mut length).await?;
-    let length = u16::from_be_bytes(length) as usize;
+    read_body(socket, length, out).await
+}
+
+async fn read_body(socket: &mut TcpSocket<'static>, length: [u8; 2], out: &mut [u8]) -> Result<usize, Ended> {
+    let length = usize::from(u16::from_be_bytes(length));
     read_exact(socket, out.get_mut(..length).ok_or(Ended)?).await?;
     Ok(length)
 }
