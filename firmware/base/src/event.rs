@@ -130,6 +130,14 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Tells what somebody in the home does on the internet, and comes in floods: kept apart from what the router itself
+    /// went through, so that it pushes nothing else out and is shown only to whoever owns the router.
+    pub const fn is_traffic(&self) -> bool {
+        matches!(self, Self::FlowOpened { .. } | Self::NameAnswered { .. })
+    }
+}
+
 /// An event with its time and number.
 #[derive(Clone, Debug)]
 pub struct Entry {

@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use dialtone_base::event::EventRing;
 use dialtone_base::{PortId, Zone};
 use dialtone_dataplane::Command;
 use dialtone_dataplane::trace::Filter;
@@ -60,7 +61,8 @@ async fn answer(line: &str, control: &SettingsControl, state: &RouterState) -> A
         "leases" => leases(state, &mut out),
         "flows" => flows(state, &mut out),
         "counters" => counters(state, &mut out),
-        "events" => events(state, &mut out),
+        "events" => events(state, &state.events, &mut out),
+        "traffic" => events(state, &state.traffic, &mut out),
         "trace" => return trace(rest, state).await,
         "settings" => return settings(rest, control, state).await,
         _ => return Err(format!("there is no command \"{word}\"; try help")),
@@ -274,9 +276,9 @@ fn counters(state: &RouterState, out: &mut String) {
     }
 }
 
-fn events(state: &RouterState, out: &mut String) {
-    let mut next = state.events.next_sequence().saturating_sub(EVENTS);
-    while let Some(entry) = state.events.read(next) {
+fn events(state: &RouterState, ring: &EventRing, out: &mut String) {
+    let mut next = ring.next_sequence().saturating_sub(EVENTS);
+    while let Some(entry) = ring.read(next) {
         let millis = entry.at.as_millis();
         let _ = writeln!(out, "{}.{:03} {}", millis / 1000, millis % 1000, state.words(&entry.event));
         next = entry.sequence + 1;
@@ -296,7 +298,8 @@ status                      internet, ports, time
 devices                     who is at home
 leases                      who has which address
 flows, counters             how full the tables are, what was dropped and why
-events                      what happened last
+events                      what happened to the router last
+traffic                     which flows and names came last
 trace start [PACKETS] [MAC] [ADDRESS] [port=N], trace show, trace stop
 settings show               all settings as JSON
 settings get PATH           one of them

@@ -251,7 +251,7 @@ impl Core {
                 Output::Reply { client, length } => self.reply(service, &client, length),
                 Output::Ask { token, server, tcp, length } => self.ask(service, token, server, tcp, length),
                 Output::Release { token } => self.release(service, token),
-                Output::Event(event) => service.state.events.push(now, event),
+                Output::Event(event) => service.state.note(event),
                 Output::Wait(deadline) => {
                     self.deadline = deadline;
                     let Some(token) = self.unsent.pop_front() else { return };

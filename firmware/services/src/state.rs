@@ -11,7 +11,7 @@ use core::fmt;
 use core::net::Ipv4Addr;
 
 use critical_section::Mutex;
-use dialtone_base::event::{Event, EventRing};
+use dialtone_base::event::{Entry, Event, EventRing};
 use dialtone_base::text::Text;
 use dialtone_base::time::UnixTime;
 use dialtone_base::{Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Zone};
@@ -32,8 +32,11 @@ const EVENTS_BEHIND: usize = 64;
 
 /// The router's shared state.
 pub struct RouterState {
-    /// What happened, for people. Everybody writes.
+    /// What the router went through, for people. Everybody writes, through [`RouterState::note`].
     pub events: EventRing,
+    /// What the home does on the internet: flows and names. Not for the page, which every device of the home can read.
+    /// Written through [`RouterState::note`].
+    pub traffic: EventRing,
     /// The settings in force. Written by the settings service.
     pub settings: Watch<CriticalSectionRawMutex, Arc<Settings>, WATCHERS>,
     /// How the WAN is. Written by the WAN service.
@@ -88,6 +91,30 @@ pub struct WanStatus {
     pub reason: &'static str,
 }
 
+/// One reader's place in both rings of a [`RouterState`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventReader {
+    event: u64,
+    traffic: u64,
+}
+
+impl EventReader {
+    /// The next entry in the order of time, and how many of its kind went by unread before it.
+    pub fn next(&mut self, state: &RouterState) -> Option<(u64, Entry)> {
+        let (event, traffic) = (state.events.read(self.event), state.traffic.read(self.traffic));
+        let is_traffic = match (&event, &traffic) {
+            (Some(event), Some(traffic)) => traffic.at < event.at,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        let (place, entry) =
+            if is_traffic { (&mut self.traffic, traffic?) } else { (&mut self.event, event?) };
+        let missed = entry.sequence - *place;
+        *place = entry.sequence + 1;
+        Some((missed, entry))
+    }
+}
+
 /// A lease as the status page and the console show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseView {
@@ -133,6 +160,7 @@ impl RouterState {
     pub fn leak(ports: Vec<PortInfo>, snapshot: dataplane::Snapshot) -> &'static Self {
         Box::leak(Box::new(Self {
             events: EventRing::new(),
+            traffic: EventRing::new(),
             settings: Watch::new(),
             wan: Watch::new_with(WanStatus { reason: "starting", ..WanStatus::default() }),
             commands: Channel::new(),
@@ -154,7 +182,8 @@ impl RouterState {
 
     /// Notes an event for people, now.
     pub fn note(&self, event: Event) {
-        self.events.push(now(), event);
+        let ring = if event.is_traffic() { &self.traffic } else { &self.events };
+        ring.push(now(), event);
     }
 
     /// A watcher of the settings. Panics when more than the house's own services ask, which start-up would show at once.

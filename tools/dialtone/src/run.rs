@@ -17,7 +17,7 @@ use dialtone_hal_linux::executor::Host;
 use dialtone_hal_linux::port::choose::Driver;
 use dialtone_hal_linux::privileges;
 use dialtone_hal_linux::signals::Signals;
-use dialtone_services::state::RouterState;
+use dialtone_services::state::{EventReader, RouterState};
 use dialtone_settings::json;
 use dialtone_settings::tree::Settings;
 use embassy_time::Timer;
@@ -98,13 +98,12 @@ fn serve(
     });
     let state = running.state;
     host.spawn(async move {
-        let mut next = 0;
+        let mut reader = EventReader::default();
         loop {
-            while let Some(entry) = state.events.read(next) {
-                if entry.sequence > next {
-                    say(&format!("({} events not shown)", entry.sequence - next));
+            while let Some((missed, entry)) = reader.next(state) {
+                if missed > 0 && (flows || !entry.event.is_traffic()) {
+                    say(&format!("({missed} events not shown)"));
                 }
-                next = entry.sequence + 1;
                 print(state, &entry.event, entry.at.as_millis(), flows);
             }
             Timer::after_millis(50).await;
@@ -148,7 +147,7 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
 }
 
 fn print(state: &RouterState, event: &Event, millis: u64, flows: bool) {
-    if flows || !matches!(event, Event::FlowOpened { .. } | Event::NameAnswered { .. }) {
+    if flows || !event.is_traffic() {
         say(&format!("{:>8}.{:03}  {}", millis / 1000, millis % 1000, state.words(event)));
     }
 }

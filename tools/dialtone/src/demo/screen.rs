@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use dialtone_base::counter::Reason;
 use dialtone_base::event::{Entry, Event};
-use dialtone_services::state::RouterState;
+use dialtone_services::state::{EventReader, RouterState};
 
 use super::ports::Door;
 use super::proxy::{Protocol, Proxies};
@@ -24,7 +24,7 @@ pub struct Screen {
     terminal: bool,
     colour: bool,
     verbose: bool,
-    next_event: Cell<u64>,
+    reader: Cell<EventReader>,
     counts: RefCell<Counts>,
     line: RefCell<String>,
     second: Cell<(Instant, u32, u32)>,
@@ -68,7 +68,7 @@ impl Screen {
             terminal: terminal && !dumb,
             colour: terminal && wanted && !dumb,
             verbose,
-            next_event: Cell::new(0),
+            reader: Cell::default(),
             counts: RefCell::default(),
             line: RefCell::default(),
             second: Cell::new((now, 0, 0)),
@@ -117,14 +117,14 @@ impl Screen {
 
     /// Tells what happened since the last call.
     pub fn events(&self, router: &RouterState, names: &HashMap<Ipv4Addr, String>) {
-        while let Some(entry) = router.events.read(self.next_event.get()) {
-            let missed = entry.sequence - self.next_event.get();
+        let mut reader = self.reader.get();
+        while let Some((missed, entry)) = reader.next(router) {
             if missed > 0 {
                 self.say(Colour::Faint, &format!("         … {missed} events went by too fast to tell"));
             }
-            self.next_event.set(entry.sequence + 1);
             self.event(&entry, router, names);
         }
+        self.reader.set(reader);
         let (since, _, held_back) = self.second.get();
         if since.elapsed() >= Duration::from_secs(1) {
             if held_back > 0 {
