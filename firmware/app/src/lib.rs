@@ -26,8 +26,6 @@ pub use tasks::WEB_TASKS;
 
 /// What a board hands over: handles and facts, no generics.
 pub struct Board {
-    /// For people: `linux`, `memory`.
-    pub name: &'static str,
     /// What it has room for.
     pub profile: Profile,
     /// The pool its drivers take frames from.

@@ -9,8 +9,6 @@ use dialtone_dataplane::Limits;
 /// What a board has room for.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
-    /// For people: `home`.
-    pub name: &'static str,
     /// Frame buffers. The board makes the pool, because its drivers take frames from it.
     pub frames: PoolSize,
     /// The data plane's tables.
@@ -26,7 +24,6 @@ pub struct Profile {
 impl Profile {
     /// A home router with ports that can cut super-frames: a Linux machine.
     pub const HOME: Self = Self {
-        name: "home",
         frames: PoolSize { ordinary: 8192, super_frames: 256 },
         dataplane: Limits::HOME,
         dns: dialtone_dns::Limits::HOME,
@@ -35,6 +32,5 @@ impl Profile {
     };
 
     /// The same router on ports that carry ordinary frames: simulated homes.
-    pub const SIMULATED: Self =
-        Self { name: "simulated", frames: PoolSize { ordinary: 8192, super_frames: 16 }, ..Self::HOME };
+    pub const SIMULATED: Self = Self { frames: PoolSize { ordinary: 8192, super_frames: 16 }, ..Self::HOME };
 }

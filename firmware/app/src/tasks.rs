@@ -20,6 +20,8 @@ use super::*;
 
 /// Web tasks there are; a profile may use fewer.
 pub const WEB_TASKS: usize = 8;
+/// Of the name server's TCP connections, how many are the guests'.
+const GUEST_CONNECTIONS: usize = 2;
 /// Sockets of the LAN and the guest stack: DNS, web, and what comes.
 const INSIDE_SOCKETS: usize = 32;
 /// Sockets of the WAN stack: name look-ups under way, time.
@@ -57,8 +59,8 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     spawner.spawn(dhcp4_task(dhcp4).expect("one router per process"));
     spawner.spawn(dns_task(dns).expect("one router per process"));
     for index in 0..TCP_INSIDE {
-        // Most connections belong to the home; the last one is kept for guests.
-        let net = if index + 1 == TCP_INSIDE { guest } else { lan };
+        // Most connections belong to the home; the last ones are kept for guests.
+        let net = if index + GUEST_CONNECTIONS >= TCP_INSIDE { guest } else { lan };
         spawner.spawn(dns_tcp_task(dns, index, net).expect("TCP_INSIDE tasks"));
     }
     for index in 0..TCP_OUTSIDE {

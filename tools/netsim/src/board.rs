@@ -91,7 +91,6 @@ pub fn start(
     executor.spawn(serve_flash(flash_driver, memory.clone()));
     let (console_handle, console_driver) = console();
     let board = Board {
-        name: "memory",
         profile: blueprint.profile,
         pool,
         ports,

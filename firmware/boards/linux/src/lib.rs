@@ -130,7 +130,6 @@ impl Machine {
             dialtone_base::warn!("the console stopped: {error}");
         });
         let board = Board {
-            name: "linux",
             profile: Profile::HOME,
             pool,
             ports: handles,
