@@ -17,7 +17,7 @@ use core::net::Ipv4Addr;
 use core::task::Poll;
 
 use dialtone_base::event::Event;
-use dialtone_base::{Frame, Instant, MacAddress, warn};
+use dialtone_base::{Duration, Frame, Instant, MacAddress, warn};
 use dialtone_dataplane as dataplane;
 use dialtone_dhcp4::server::{Destination, Input, LeaseRecord, Output, Server, ServerEvent};
 use dialtone_dhcp4::{CLIENT_PORT, SERVER_PORT};
@@ -47,6 +47,12 @@ pub(crate) const RESTORE_TIME: embassy_time::Duration = embassy_time::Duration::
 const MESSAGE: usize = 1472;
 /// Frames of one zone handled before the other gets its turn.
 const BATCH: usize = 16;
+/// How long an answer to a renewal waits. BusyBox's udhcpc, the client of many small devices, sends a renewal from a socket
+/// that is deaf to it until it is closed and takes an answer that arrives in between: a router answering within
+/// microseconds would be heard only at the next try.
+const RENEWAL_PAUSE: Duration = Duration::from_millis(3);
+/// Answers that wait at once; more are sent without waiting.
+const PAUSED: usize = 16;
 
 /// The DHCP servers of LAN and guest.
 pub struct Dhcp4Service {
@@ -56,6 +62,8 @@ pub struct Dhcp4Service {
     settings: Option<Arc<Settings>>,
     /// What flash remembered, for zones whose server is off.
     remembered: Vec<LeaseRecord>,
+    /// Answers to renewals that wait for [`RENEWAL_PAUSE`]: when, in which zone, what.
+    paused: Deque<(Instant, usize, Frame), PAUSED>,
 }
 
 struct ZoneServer {
@@ -74,7 +82,7 @@ impl Dhcp4Service {
         journal: &'static LeaseJournal,
     ) -> Self {
         let zones = [lan, guest].map(|net| ZoneServer { net, server: None, unsaved: Deque::new() });
-        Self { zones, state, journal, settings: None, remembered: Vec::new() }
+        Self { zones, state, journal, settings: None, remembered: Vec::new(), paused: Deque::new() }
     }
 
     /// Works for ever.
@@ -190,8 +198,21 @@ impl Dhcp4Service {
 
     /// Everything the servers have to say; when the first wants to be asked again.
     fn drain(&mut self) -> Option<Instant> {
-        let deadlines = [self.drain_zone(0), self.drain_zone(1)];
+        let deadlines = [self.drain_zone(0), self.drain_zone(1), self.send_paused()];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Sends what waited long enough; when the next one has.
+    fn send_paused(&mut self) -> Option<Instant> {
+        while let Some((at, _, _)) = self.paused.front() {
+            if *at > now() {
+                return Some(*at);
+            }
+            if let Some((_, index, frame)) = self.paused.pop_front() {
+                self.zones[index].net.send_frame(frame);
+            }
+        }
+        None
     }
 
     fn drain_zone(&mut self, index: usize) -> Option<Instant> {
@@ -202,7 +223,14 @@ impl Dhcp4Service {
                 Output::Transmit { length, to } => {
                     let payload = out.get(..length).unwrap_or_default();
                     let source = zone.server.as_ref().map(|server| server.config().address.address());
-                    send(&zone.net, source.unwrap_or(Ipv4Addr::UNSPECIFIED), to, payload);
+                    let source = source.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                    let Some(frame) = datagram(&zone.net, source, to, payload) else { continue };
+                    if renews(to, payload) && !self.paused.is_full() {
+                        // There is room: just checked.
+                        let _ = self.paused.push_back((now() + RENEWAL_PAUSE, index, frame));
+                    } else {
+                        zone.net.send_frame(frame);
+                    }
                 }
                 Output::Event(event) => self.tell(index, event),
                 Output::Wait(deadline) => return deadline,
@@ -273,7 +301,7 @@ impl Dhcp4Service {
             mac: lease.mac,
             address: lease.address,
             name: lease.name.clone(),
-            expires: now() + dialtone_base::Duration::from_secs(lease.remaining.into()),
+            expires: now() + Duration::from_secs(lease.remaining.into()),
             reserved: server.config().reservations.iter().any(|kept| kept.address == lease.address),
         };
         self.change_views(|views| {
@@ -300,8 +328,13 @@ impl Dhcp4Service {
     }
 }
 
-/// One datagram to where the server wants it.
-fn send(net: &ZoneNet, source: Ipv4Addr, to: Destination, payload: &[u8]) {
+/// Whether this is the answer to a client that has its address and asks to keep it (`ciaddr`, RFC 2131 section 4.3.2).
+fn renews(to: Destination, message: &[u8]) -> bool {
+    matches!(to, Destination::Station { .. }) && message.get(12..16).is_some_and(|ciaddr| ciaddr != [0; 4])
+}
+
+/// One datagram to where the server wants it, as a whole frame.
+fn datagram(net: &ZoneNet, source: Ipv4Addr, to: Destination, payload: &[u8]) -> Option<Frame> {
     let (mac, address, port) = match to {
         Destination::Broadcast => (MacAddress::BROADCAST, Ipv4Addr::BROADCAST, CLIENT_PORT),
         Destination::Station { mac, address } => (mac, address, CLIENT_PORT),
@@ -309,15 +342,20 @@ fn send(net: &ZoneNet, source: Ipv4Addr, to: Destination, payload: &[u8]) {
         Destination::Relay(address) => (MacAddress::ZERO, address, SERVER_PORT),
     };
     let source = End { mac: MacAddress::ZERO, address: source, port: SERVER_PORT };
-    send_datagram(net, source, End { mac, address, port }, payload);
+    frame_of(net, source, End { mac, address, port }, payload)
 }
 
-/// One datagram as a whole frame; lost, and counted by pool and link, when there is no room.
+/// One datagram on its way; lost, and counted by pool and link, when there is no room.
 pub(crate) fn send_datagram(net: &ZoneNet, source: End, destination: End, payload: &[u8]) {
-    let Some(mut frame) = net.pool().take(UDP_HEADERS + payload.len()) else { return };
-    if build::udp_frame(frame.bytes_mut(), source, destination, payload).is_some() {
+    if let Some(frame) = frame_of(net, source, destination, payload) {
         net.send_frame(frame);
     }
+}
+
+fn frame_of(net: &ZoneNet, source: End, destination: End, payload: &[u8]) -> Option<Frame> {
+    let mut frame = net.pool().take(UDP_HEADERS + payload.len())?;
+    build::udp_frame(frame.bytes_mut(), source, destination, payload)?;
+    Some(frame)
 }
 
 /// The payload of a whole UDP datagram to `port`. The checksum was verified on the way here.
