@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 
 use dialtone_base::{Duration, Instant, MacAddress, Random, Zone};
 
-use crate::slots::{SlotKey, Slots};
+use crate::slots::{Slots, StationKey};
 
 /// Names a device in the table; stays valid until the device made room for another, and then counts for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,19 +53,9 @@ pub struct Usage {
 
 /// Usage by device.
 pub struct Accounting {
-    slots: Slots<Key, u16>,
+    slots: Slots<StationKey, u16>,
     /// By slot plus one; the first is [`DeviceHandle::OTHERS`].
     records: Box<[Record]>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key(Zone, MacAddress);
-
-impl SlotKey for Key {
-    fn bits(self) -> u64 {
-        let [a, b, c, d, e, f] = self.1.0;
-        u64::from_be_bytes([0, self.0.index() as u8, a, b, c, d, e, f])
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -82,7 +72,7 @@ const KEEPS_PLACE: Duration = Duration::from_secs(60);
 impl Accounting {
     /// Room for `capacity` devices and the others.
     pub fn new(capacity: usize, random: &mut Random) -> Self {
-        let slots: Slots<Key, u16> = Slots::new(capacity.min(usize::from(u16::MAX) - 1), random);
+        let slots: Slots<StationKey, u16> = Slots::new(capacity.min(usize::from(u16::MAX) - 1), random);
         let empty = Record { generation: 0, usage: Usage::new(Instant::START, Zone::Lan, MacAddress::ZERO) };
         let records = alloc::vec![empty; slots.capacity() + 1].into_boxed_slice();
         Self { slots, records }
@@ -90,7 +80,7 @@ impl Accounting {
 
     /// The device's handle; makes a place for it when it is new.
     pub fn device(&mut self, now: Instant, zone: Zone, mac: MacAddress) -> DeviceHandle {
-        let key = Key(zone, mac);
+        let key = StationKey(zone, mac);
         if let Some(index) = self.slots.find(key) {
             return self.handle(index);
         }
@@ -142,7 +132,7 @@ impl Accounting {
 
     /// When a device last sent something.
     pub fn last_seen(&self, zone: Zone, mac: MacAddress) -> Option<Instant> {
-        let record = self.records.get(self.slots.find(Key(zone, mac))? + 1)?;
+        let record = self.records.get(self.slots.find(StationKey(zone, mac))? + 1)?;
         Some(record.usage.last_seen)
     }
 

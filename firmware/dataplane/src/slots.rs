@@ -7,12 +7,23 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use dialtone_base::Random;
+use dialtone_base::{MacAddress, Random, Zone};
 
 /// Something that can be hashed through 64 bits that identify it.
 pub(crate) trait SlotKey: Copy + Eq {
     /// Different for different keys.
     fn bits(self) -> u64;
+}
+
+/// A station on one of the router's networks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StationKey(pub(crate) Zone, pub(crate) MacAddress);
+
+impl SlotKey for StationKey {
+    fn bits(self) -> u64 {
+        let [a, b, c, d, e, f] = self.1.0;
+        u64::from_be_bytes([0, self.0.index() as u8, a, b, c, d, e, f])
+    }
 }
 
 /// Up to `capacity` values by key.

@@ -77,12 +77,14 @@ impl DataplaneService {
         let mut settings = state.watch_settings();
         let mut wan = state.watch_wan();
         let mut publish_at = now();
+        let mut facts_changed = false;
         loop {
-            if let Some(current) = settings.try_changed() {
+            facts_changed |= settings.try_changed().is_some();
+            facts_changed |= wan.try_changed().is_some();
+            if core::mem::take(&mut facts_changed)
+                && let Some(current) = state.current_settings()
+            {
                 self.configure(&current, &state.current_wan());
-            }
-            if let (Some(status), Some(current)) = (wan.try_changed(), state.current_settings()) {
-                self.configure(&current, &status);
             }
             while let Ok(command) = state.commands.try_receive() {
                 self.dataplane.command(now(), command);
@@ -103,14 +105,8 @@ impl DataplaneService {
             let frames = poll_fn(|context| self.poll_sources(context));
             let facts = embassy_futures::select::select(settings.changed(), wan.changed());
             // What woke us is looked at above, except for a watched value, which `changed` has consumed.
-            match select4(frames, wait_until(Some(wake_at)), state.commands.ready_to_receive(), facts).await {
-                Either4::First(()) | Either4::Second(()) | Either4::Third(()) => {}
-                Either4::Fourth(_) => {
-                    if let Some(current) = state.current_settings() {
-                        self.configure(&current, &state.current_wan());
-                    }
-                }
-            }
+            let woken = select4(frames, wait_until(Some(wake_at)), state.commands.ready_to_receive(), facts);
+            facts_changed = matches!(woken.await, Either4::Fourth(_));
         }
     }
 

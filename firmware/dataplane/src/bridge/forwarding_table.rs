@@ -8,7 +8,7 @@
 use dialtone_base::counter::Counters;
 use dialtone_base::{Duration, Instant, MacAddress, PortId, Random, Zone};
 
-use crate::slots::{SlotKey, Slots};
+use crate::slots::{Slots, StationKey};
 
 /// A station not heard of for this long is forgotten (802.1D's recommended value).
 pub const AGING: Duration = Duration::from_secs(300);
@@ -56,20 +56,10 @@ pub struct Station {
 
 /// Stations by zone and MAC.
 pub struct ForwardingTable {
-    slots: Slots<Key, Entry>,
+    slots: Slots<StationKey, Entry>,
     per_port: [u16; PortId::LIMIT],
     not_learned: Counters<NotLearned, { NotLearned::COUNT }>,
     moves: u64,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key(Zone, MacAddress);
-
-impl SlotKey for Key {
-    fn bits(self) -> u64 {
-        let [a, b, c, d, e, f] = self.1.0;
-        u64::from_be_bytes([0, self.0.index() as u8, a, b, c, d, e, f])
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -107,7 +97,7 @@ impl ForwardingTable {
         if !mac.is_station() {
             return self.refuse(NotLearned::NoStation);
         }
-        let key = Key(zone, mac);
+        let key = StationKey(zone, mac);
         if let Some(entry) = self.slots.value_mut(key) {
             let returned = entry.expired(now);
             if returned {
@@ -141,7 +131,7 @@ impl ForwardingTable {
 
     /// A known station was heard of at `heard` without a frame of it passing [`Self::learn`]: the fast path had it.
     pub fn refresh(&mut self, heard: Instant, zone: Zone, mac: MacAddress) {
-        if let Some(entry) = self.slots.value_mut(Key(zone, mac)) {
+        if let Some(entry) = self.slots.value_mut(StationKey(zone, mac)) {
             entry.settled |= heard.since(entry.first_seen) >= SETTLES_AFTER;
             entry.last_seen = entry.last_seen.max(heard);
         }
@@ -149,7 +139,7 @@ impl ForwardingTable {
 
     /// The port a station is behind.
     pub fn lookup(&self, now: Instant, zone: Zone, mac: MacAddress) -> Option<PortId> {
-        let (_, entry) = self.slots.at(self.slots.find(Key(zone, mac))?)?;
+        let (_, entry) = self.slots.at(self.slots.find(StationKey(zone, mac))?)?;
         (!entry.expired(now)).then_some(entry.port)
     }
 
@@ -162,7 +152,12 @@ impl ForwardingTable {
     /// Everybody known.
     pub fn stations(&self, now: Instant) -> impl Iterator<Item = Station> + '_ {
         self.slots.iter().filter(move |(_, _, entry)| !entry.expired(now)).map(
-            |(_, Key(zone, mac), entry)| Station { zone, mac, port: entry.port, last_seen: entry.last_seen },
+            |(_, StationKey(zone, mac), entry)| Station {
+                zone,
+                mac,
+                port: entry.port,
+                last_seen: entry.last_seen,
+            },
         )
     }
 
