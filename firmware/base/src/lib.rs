@@ -1,8 +1,8 @@
 //! The words every other crate of Dialtone speaks.
 //!
 //! Time as a value ([`time`]), addresses and ids ([`address`], [`id`]), counted reasons ([`counter`]), bounded
-//! text ([`text`]), pooled frames ([`frame`]), typed events in a ring ([`event`]), seeded randomness
-//! ([`random`]) and the log macros ([`info!`] and its sisters).
+//! text ([`text`]), pooled frames ([`frame`]), what a call is made of ([`telephony`]), typed events in a ring
+//! ([`event`]), seeded randomness ([`random`]) and the log macros ([`info!`] and its sisters).
 //!
 //! Nothing here knows a protocol, a socket, a task or a board.
 #![no_std]
@@ -17,6 +17,7 @@ pub mod frame;
 pub mod id;
 mod log_macros;
 pub mod random;
+pub mod telephony;
 pub mod text;
 pub mod time;
 

@@ -1,7 +1,8 @@
 //! What a board gives to the firmware: handles, never generics.
 //!
 //! A driver's runner owns the hardware and runs as the board's own task; the app sees only the other end: queues of
-//! frames and a link watch ([`port`]), flash requests ([`flash`]), lines of text ([`console`]). `app::run` is
+//! frames and a link watch ([`port`]), loop transitions and sound of a telephone line ([`line`]), flash requests ([`flash`]), lines
+//! of text ([`console`]). `app::run` is
 //! therefore compiled once, whatever the board. Rules for writing a driver: `hal/README.md`.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,4 +11,5 @@ extern crate alloc;
 
 pub mod console;
 pub mod flash;
+pub mod line;
 pub mod port;

@@ -11,10 +11,15 @@ fn floor(folder: &str) -> Option<(&'static str, &'static [&'static str])> {
         ("firmware/base", "base", &[]),
         ("firmware/wire", "wire", &["base"]),
         ("firmware/dataplane", "dataplane", &["wire", "base"]),
+        ("firmware/signal", "signal", &["base"]),
         // Engines never import each other: what two must know lives in base.
-        ("firmware/engines/", "engine", &["wire", "base"]),
-        ("firmware/services", "services", &["engine", "dataplane", "wire", "base", "hal-api"]),
-        ("firmware/web_api", "web_api", &["services", "engine", "dataplane", "wire", "base", "hal-api"]),
+        ("firmware/engines/", "engine", &["wire", "signal", "base"]),
+        ("firmware/services", "services", &["engine", "dataplane", "wire", "signal", "base", "hal-api"]),
+        (
+            "firmware/web_api",
+            "web_api",
+            &["services", "engine", "dataplane", "wire", "signal", "base", "hal-api"],
+        ),
         ("firmware/app", "app", &["web_api", "services", "engine", "dataplane", "wire", "base", "hal-api"]),
         ("firmware/boards/", "board", &["app", "services", "engine", "base", "hal-api", "hal-platform"]),
         ("hal/api", "hal-api", &["base"]),

@@ -1,0 +1,5 @@
+//! The telephone: what a line hears and says, and what people do with calls.
+//!
+//! `line` is one FXS line; `calls` joins lines and calls.
+#![no_std]
+#![forbid(unsafe_code)]
