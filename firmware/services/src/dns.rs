@@ -62,10 +62,13 @@ pub struct DnsService {
 
 /// Look-ups of the router itself. One at a time; whoever comes second waits.
 pub struct Resolver {
-    questions: Channel<CriticalSectionRawMutex, Text<127>, 1>,
-    answers: Channel<CriticalSectionRawMutex, heapless::Vec<Ipv4Addr, { lookup::ADDRESSES }>, 1>,
+    questions: Channel<CriticalSectionRawMutex, (Text<127>, lookup::Kind), 1>,
+    answers: Channel<CriticalSectionRawMutex, Answer, 1>,
     turn: embassy_sync::mutex::Mutex<CriticalSectionRawMutex, ()>,
 }
+
+/// What came of a look-up: the records, possibly none, or why there are none.
+pub type Answer = Result<heapless::Vec<lookup::Record, { lookup::RECORDS }>, lookup::Failure>;
 
 struct Core {
     forwarder: Forwarder,
@@ -79,6 +82,8 @@ struct Core {
     unsent: heapless::Deque<Token, UDP_OUTSIDE>,
     publish_at: Instant,
     asked_by_us: u16,
+    /// What the router's own question under way is for.
+    asked_kind: lookup::Kind,
 }
 
 /// A socket towards the WAN, bound while it is in use.
@@ -119,6 +124,7 @@ impl DnsService {
             unsent: heapless::Deque::new(),
             publish_at: Instant::START,
             asked_by_us: 0,
+            asked_kind: lookup::Kind::A,
         };
         Box::leak(Box::new(Self {
             state,
@@ -208,8 +214,8 @@ impl DnsService {
         let mut left = BATCH;
         core.take_inside(self, now, context, &mut left);
         core.take_outside(self, now, context, &mut left);
-        while let Poll::Ready(name) = self.resolver.questions.poll_receive(context) {
-            core.ask_ourselves(self, now, &name);
+        while let Poll::Ready((name, kind)) = self.resolver.questions.poll_receive(context) {
+            core.ask_ourselves(self, now, &name, kind);
         }
         if left == 0 {
             // The stacks send what is queued, then it is our turn again.
@@ -225,10 +231,23 @@ impl Resolver {
         if let Ok(address) = name.parse() {
             return heapless::Vec::from_iter([address]);
         }
+        let records = self.look_up(name, lookup::Kind::A).await.unwrap_or_default();
+        let address = |record: &lookup::Record| match record.data {
+            lookup::Data::A(address) => Some(address),
+            _ => None,
+        };
+        records.iter().filter_map(address).take(lookup::ADDRESSES).collect()
+    }
+
+    /// The records of one kind of `name`.
+    ///
+    /// # Errors
+    /// See [`lookup::Failure`]; silence of the servers counts as no answer.
+    pub async fn look_up(&self, name: &str, kind: lookup::Kind) -> Answer {
         let _turn = self.turn.lock().await;
         // An answer to somebody who gave up waiting is not ours.
         let _ = self.answers.try_receive();
-        self.questions.send(Text::from(name)).await;
+        self.questions.send((Text::from(name), kind)).await;
         self.answers.receive().await
     }
 }
@@ -264,7 +283,7 @@ impl Core {
     fn reply(&mut self, service: &DnsService, client: &Client, length: usize) {
         let message = self.out.get(..length).unwrap_or_default();
         if client.address == OURSELVES {
-            let _ = service.resolver.answers.try_send(lookup::addresses(message));
+            let _ = service.resolver.answers.try_send(lookup::records(message, self.asked_kind));
             return;
         }
         match client.transport {
@@ -371,17 +390,18 @@ impl Core {
         }
     }
 
-    fn ask_ourselves(&mut self, service: &DnsService, now: Instant, name: &str) {
+    fn ask_ourselves(&mut self, service: &DnsService, now: Instant, name: &str, kind: lookup::Kind) {
         let mut question = [0; 300];
         self.asked_by_us = self.asked_by_us.wrapping_add(1);
-        match lookup::write_question(name, self.asked_by_us, &mut question) {
+        self.asked_kind = kind;
+        match lookup::write_question_for(name, kind, self.asked_by_us, &mut question) {
             Some(length) => {
                 let client = Client { zone: Zone::Lan, address: OURSELVES, transport: Transport::Udp };
                 let bytes = question.get(..length).unwrap_or_default();
                 self.handle(service, now, Input::Query { client, bytes });
             }
             None => {
-                let _ = service.resolver.answers.try_send(heapless::Vec::new());
+                let _ = service.resolver.answers.try_send(Err(lookup::Failure::NotAName));
             }
         }
     }

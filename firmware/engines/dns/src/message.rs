@@ -17,6 +17,8 @@ pub(crate) mod kind {
     pub const SOA: u16 = 6;
     pub const PTR: u16 = 12;
     pub const AAAA: u16 = 28;
+    pub const SRV: u16 = 33;
+    pub const NAPTR: u16 = 35;
     pub const OPT: u16 = 41;
     pub const DS: u16 = 43;
     pub const RRSIG: u16 = 46;
