@@ -55,6 +55,8 @@ pub trait Message: Sized {
 }
 
 /// What a handset says.
+// No box: messages are made and used on the spot, and a chip has no heap to spare for each 10 ms.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromHandset {
     /// The hook switch, raw: `true` lets current flow (off-hook).
@@ -64,6 +66,8 @@ pub enum FromHandset {
 }
 
 /// What a line says.
+// No box: messages are made and used on the spot, and a chip has no heap to spare for each 10 ms.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromLine {
     /// Who the line is; the first message.
