@@ -17,6 +17,7 @@ use dialtone_base::event::Event;
 use dialtone_base::{FramePool, Random, Seed, Zone};
 use dialtone_hal_api::console::ConsoleHandle;
 use dialtone_hal_api::flash::FlashHandle;
+use dialtone_hal_api::line::LineHandle;
 use dialtone_hal_api::port::PortHandle;
 use dialtone_services::state::RouterState;
 use embassy_executor::Spawner;
@@ -32,6 +33,8 @@ pub struct Board {
     pub pool: &'static FramePool,
     /// Its ports, at most 16; their positions are their ids. At least one is in zone WAN and one in zone LAN.
     pub ports: Vec<PortHandle>,
+    /// Its telephone lines, at most [`dialtone_base::telephony::LineId::LIMIT`]; their positions are their ids.
+    pub lines: Vec<LineHandle>,
     /// Where settings and leases are kept.
     pub flash: FlashHandle,
     /// Where somebody may type, if anywhere.

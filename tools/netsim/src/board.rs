@@ -1,7 +1,7 @@
 //! The in-memory board, plugged into a simulated home.
 //!
-//! Six ports (WAN, three on the LAN, two for guests) on cables of a [`World`], flash in memory that can lose power, a
-//! console to type on. [`start`] boots the firmware on it; one router per process, because its tasks live in statics.
+//! Six ports (WAN, three on the LAN, two for guests) on cables of a [`World`], two telephone lines, flash in memory that can lose
+//! power, a console to type on. [`start`] boots the firmware on it; one router per process, because its tasks live in statics.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,6 +12,7 @@ use dialtone_base::text::Text;
 use dialtone_base::{FramePool, Instant, MacAddress, Random, Seed, Zone};
 use dialtone_hal_api::console::{ConsoleDriver, console};
 use dialtone_hal_api::flash::{FlashAnswer, FlashDriver, FlashError, FlashRequest, flash};
+use dialtone_hal_api::line::{LineDriver, LineInfo, line};
 use dialtone_hal_api::port::{PortInfo, port};
 use dialtone_hal_linux::executor::Host as Executor;
 use dialtone_hal_testkit::FakeFlash;
@@ -45,6 +46,8 @@ pub struct Home {
     pub world: Rc<RefCell<World>>,
     /// What the router says about itself.
     pub router: &'static RouterState,
+    /// The drivers' ends of its telephone lines; a handset is whoever drives one.
+    pub lines: Vec<LineDriver>,
     /// The router's memory.
     pub flash: Rc<RefCell<FakeFlash>>,
     /// The router's console.
@@ -59,6 +62,8 @@ pub struct Home {
     pub guest: [CableId; 2],
 }
 
+/// Its telephone lines and their sample rates: one wideband, one not.
+pub const LINES: [(&str, u32); 2] = [("phone1", 16_000), ("phone2", 8_000)];
 /// Pages of the board's flash.
 pub const FLASH_PAGES: usize = 128;
 /// The router's address on its first port; the others count on.
@@ -90,16 +95,21 @@ pub fn start(
     let memory = Rc::new(RefCell::new(blueprint.flash));
     executor.spawn(serve_flash(flash_driver, memory.clone()));
     let (console_handle, console_driver) = console();
+    let (lines, line_drivers) = LINES
+        .map(|(name, sample_rate)| line(LineInfo { name: Text::lossy(name), sample_rate }))
+        .into_iter()
+        .unzip();
     let board = Board {
         profile: blueprint.profile,
         pool,
         ports,
+        lines,
         flash: flash_handle,
         console: Some(console_handle),
         seed: random.derive_seed(),
     };
     let router = dialtone_app::run(executor.spawner(), board);
-    Home { world, router, flash: memory, console: console_driver, pool, wan, lan, guest }
+    Home { world, router, lines: line_drivers, flash: memory, console: console_driver, pool, wan, lan, guest }
 }
 
 fn info(index: u8, name: &str, zone: Zone) -> PortInfo {

@@ -133,6 +133,7 @@ impl Machine {
             profile: Profile::HOME,
             pool,
             ports: handles,
+            lines: Vec::new(),
             flash,
             console: Some(console_handle),
             seed: entropy::seed()?,
