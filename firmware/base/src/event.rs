@@ -10,6 +10,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use critical_section::Mutex;
 use heapless::Deque;
 
+use crate::telephony::{LineId, Number};
 use crate::text::Text;
 use crate::time::UnixTime;
 use crate::{Instant, Ipv4Prefix, MacAddress, PortId, Zone};
@@ -123,6 +124,35 @@ pub enum Event {
         /// What the settings call it.
         name: Text<15>,
     },
+    /// A telephone number can, or can no more, be called from outside.
+    Registration {
+        /// The number.
+        number: Number,
+        /// It can.
+        up: bool,
+        /// In a few words, when it cannot.
+        reason: &'static str,
+    },
+    /// Two people talk.
+    CallBegan {
+        /// On this line.
+        line: LineId,
+        /// With whom; empty when they withhold it.
+        number: Number,
+        /// They called us.
+        incoming: bool,
+    },
+    /// A call ended, or never came about.
+    CallEnded {
+        /// On this line.
+        line: LineId,
+        /// With whom; empty when they withhold it.
+        number: Number,
+        /// How long they talked.
+        seconds: u32,
+        /// In a few words.
+        reason: &'static str,
+    },
     /// A trial was taken back, not confirmed in time, or failed; the old tree is back.
     SettingsReverted {
         /// Revision in force again.
@@ -131,10 +161,16 @@ pub enum Event {
 }
 
 impl Event {
-    /// Tells what somebody in the home does on the internet, and comes in floods: kept apart from what the router itself
+    /// Tells what somebody in the home does on the internet or the telephone: kept apart from what the router itself
     /// went through, so that it pushes nothing else out and is shown only to whoever owns the router.
     pub const fn is_traffic(&self) -> bool {
-        matches!(self, Self::FlowOpened { .. } | Self::NameAnswered { .. })
+        matches!(
+            self,
+            Self::FlowOpened { .. }
+                | Self::NameAnswered { .. }
+                | Self::CallBegan { .. }
+                | Self::CallEnded { .. }
+        )
     }
 }
 
@@ -256,6 +292,18 @@ impl fmt::Display for Event {
                 write!(f, "guest.ports: there is no port \"{name}\" to lend; \"status\" names the ports")
             }
             Self::FlashTrouble { what } => write!(f, "flash: {what}"),
+            Self::Registration { number, up: true, .. } => {
+                write!(f, "telephone number {number} is registered")
+            }
+            Self::Registration { number, up: false, reason } => {
+                write!(f, "telephone number {number} cannot be called: {reason}")
+            }
+            Self::CallBegan { line, number, incoming } => {
+                write!(f, "{line}: {} {}", if *incoming { "called by" } else { "talks with" }, shown(number))
+            }
+            Self::CallEnded { line, number, seconds, reason } => {
+                write!(f, "{line}: call with {} ended after {seconds} s: {reason}", shown(number))
+            }
             Self::SettingsReverted { revision } => {
                 write!(
                     f,
@@ -264,6 +312,10 @@ impl fmt::Display for Event {
             }
         }
     }
+}
+
+fn shown(number: &Number) -> &str {
+    if number.is_empty() { "a withheld number" } else { number }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod dhcp4;
 pub mod dns;
 pub mod door;
 pub mod settings;
+pub mod sip;
 pub mod sntp;
 pub mod stack;
 pub mod state;
