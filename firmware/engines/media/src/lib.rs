@@ -3,3 +3,15 @@
 //! Frames of 10 ms, samples `i16` at 8 or 16 kHz.
 #![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod codec;
+pub mod sdp;
+mod session;
+mod stream;
+
+pub use session::{Dropped, Event, Session, Setup};
+pub use stream::{Direction, EventTypes, MOST_RECEIVE_TYPES, OpusParameters, StreamConfig};
