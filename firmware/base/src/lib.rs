@@ -1,7 +1,8 @@
 //! The words every other crate of Dialtone speaks.
 //!
 //! Time as a value ([`time`]), addresses and ids ([`address`], [`id`]), counted reasons ([`counter`]), bounded
-//! text ([`text`]), pooled frames ([`frame`]), what a call is made of ([`telephony`]), typed events in a ring
+//! text ([`text`]), pooled frames ([`frame`]), what a call is made of ([`telephony`]), when a dialled number is complete
+//! ([`digit_map`]), typed events in a ring
 //! ([`event`]), seeded randomness ([`random`]) and the log macros ([`info!`] and its sisters).
 //!
 //! Nothing here knows a protocol, a socket, a task or a board.
@@ -12,6 +13,7 @@ extern crate alloc;
 
 pub mod address;
 pub mod counter;
+pub mod digit_map;
 pub mod event;
 pub mod frame;
 pub mod id;
