@@ -98,6 +98,9 @@ pub struct Config {
     pub forwards: Vec<PortForward, MAX_FORWARDS>,
     /// Gets what arrives at the WAN address and matches nothing else.
     pub exposed_host: Option<Ipv4Addr>,
+    /// First and last UDP port of the WAN address that no device's mapping takes: the router's own calls are told to others by
+    /// these numbers, so they must stay as they are. A port forward still may.
+    pub router_udp_ports: Option<(u16, u16)>,
     /// How long idle flows live.
     pub timeouts: Timeouts,
     /// Whether [`crate::Event::FlowOpened`] is reported.

@@ -290,6 +290,7 @@ fn dataplane_config(settings: &Settings, wan: &WanStatus, ports: &[PortHandle]) 
         guest_ports: guest_ports(settings, ports),
         answer_wan_ping: settings.firewall.wan_ping,
         exposed_host: settings.nat.exposed_host,
+        router_udp_ports: Some(crate::sip::VOICE_PORTS),
         report_flows: true,
         ..dataplane::Config::default()
     };

@@ -23,6 +23,8 @@ use embassy_time::with_timeout;
 use crate::dns::Resolver;
 use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, TcpSocket, UdpSocket, ZoneNet};
 
+/// UDP ports of the WAN address that are the router's own, for its calls: SIP first, RTP behind it. No device's mapping takes one.
+pub const VOICE_PORTS: (u16, u16) = (5060, 6059);
 /// TCP connections at once, and tasks for them.
 pub const STREAMS: usize = 4;
 /// Longest message, either way.
@@ -347,9 +349,8 @@ fn told(data: lookup::Data) -> Record {
 pub fn instance(seed: Seed) -> [u8; 16] {
     let mut bytes = [0; 16];
     dialtone_base::Random::new(seed).fill(&mut bytes);
-    if let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes {
-        *version = *version & 0x0f | 0x40;
-        *variant = *variant & 0x3f | 0x80;
-    }
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+    *version = *version & 0x0f | 0x40;
+    *variant = *variant & 0x3f | 0x80;
     bytes
 }

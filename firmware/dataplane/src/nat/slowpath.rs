@@ -62,8 +62,11 @@ impl Dataplane {
             None => {
                 let config = &self.config;
                 let preferred = port_forward::external_of(config, protocol, inside);
+                let routers = |port| {
+                    config.router_udp_ports.is_some_and(|(first, last)| (first..=last).contains(&port))
+                };
                 let reserved = |port: u16| {
-                    (protocol == 17 && port == DHCP_CLIENT && realm != Realm::Router)
+                    (protocol == 17 && (port == DHCP_CLIENT || routers(port)) && realm != Realm::Router)
                         || port_forward::is_reserved(config, protocol, port)
                 };
                 let made = self.mappings.create(realm, space, inside, preferred, &mut self.random, reserved);

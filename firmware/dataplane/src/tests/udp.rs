@@ -109,6 +109,17 @@ fn only_addresses_that_were_spoken_to_may_answer_rfc4787_req_8() {
 }
 
 #[test]
+fn the_routers_own_ports_stay_its_own() {
+    let mut home = Home::new(&Config { router_udp_ports: Some((5060, 6059)), ..config() });
+    // A telephone at home that uses the usual port gets another one outside…
+    let sent = home.inside_sends(&udp((ALICE, 5060), (SERVER, 5060)));
+    assert!(!(5060..=6059).contains(&sent.source().1), "{:?}", sent.source());
+    // … because the router tells its own to the operator.
+    assert_eq!(home.router_sends(&udp((WAN, 5060), (SERVER, 5060))).source(), (WAN, 5060));
+    home.wan_sends(&udp((SERVER, 5060), (WAN, 5060)));
+}
+
+#[test]
 fn with_the_open_filter_anybody_may_answer_rfc4787_req_8() {
     let mut home = Home::new(&open_filter());
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53)));
