@@ -1,0 +1,143 @@
+//! What differs between countries, as data: tones, ringing, caller id, flash, emergency numbers.
+//!
+//! One file per country under `countries/`, with its sources. Compared with libtonezone by `tests/oracles`, whose README says where we
+//! differ and why.
+
+use crate::caller_id;
+use crate::calls::RingPattern;
+use crate::countries;
+use crate::hook;
+use crate::tone::{Cadence, Tone};
+
+/// A country's telephone network as a handset knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Country {
+    /// ISO 3166-1, two capital letters.
+    pub code: &'static str,
+    /// In English.
+    pub name: &'static str,
+    /// Its tones.
+    pub tones: Tones,
+    /// Its ringing.
+    pub ringing: Ringing,
+    /// How callers are told.
+    pub caller_id: caller_id::Standard,
+    /// Flash and pulses.
+    pub hook: hook::Timing,
+    /// Numbers that reach help, always allowed.
+    pub emergency: &'static [Emergency],
+    /// How people dial.
+    pub dialling: Dialling,
+    /// Whether the battery is turned round when the called party answers (a line may override it).
+    pub reversal_on_answer: bool,
+    /// The companding law of its network.
+    pub law: Law,
+}
+
+/// G.711's two laws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Law {
+    /// Europe and most of the world.
+    A,
+    /// North America, Japan, Taiwan.
+    Mu,
+}
+
+/// A number that reaches help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emergency {
+    /// As dialled.
+    pub number: &'static str,
+    /// Whom it reaches, in English.
+    pub service: &'static str,
+}
+
+/// How people dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialling {
+    /// Country calling code, without `+`.
+    pub country_code: &'static str,
+    /// What is dialled before a country code.
+    pub international_prefix: &'static str,
+    /// What is dialled before an area code; empty where there is none.
+    pub trunk_prefix: &'static str,
+    /// Most digits of a national number without its trunk prefix.
+    pub most_national_digits: u8,
+}
+
+/// A country's tones.
+#[derive(Clone, Copy, Debug)]
+pub struct Tones {
+    /// Dial now.
+    pub dial: Cadence,
+    /// Dial now; messages wait.
+    pub stutter: Cadence,
+    /// Dial now; a call is held.
+    pub dial_recall: Cadence,
+    /// It rings there.
+    pub ringback: Cadence,
+    /// They are in a call.
+    pub busy: Cadence,
+    /// No way through.
+    pub congestion: Cadence,
+    /// The receiver lies beside.
+    pub howler: Cadence,
+    /// Somebody else calls.
+    pub call_waiting: Cadence,
+    /// Done.
+    pub confirmation: Cadence,
+    /// Not to be reached.
+    pub special_information: Cadence,
+}
+
+impl Tones {
+    /// The cadence of a tone.
+    pub const fn cadence(&self, tone: Tone) -> &Cadence {
+        match tone {
+            Tone::Dial => &self.dial,
+            Tone::Stutter => &self.stutter,
+            Tone::DialRecall => &self.dial_recall,
+            Tone::Ringback => &self.ringback,
+            Tone::Busy => &self.busy,
+            Tone::Congestion => &self.congestion,
+            Tone::Howler => &self.howler,
+            Tone::CallWaiting => &self.call_waiting,
+            Tone::Confirmation => &self.confirmation,
+            Tone::SpecialInformation => &self.special_information,
+        }
+    }
+}
+
+/// A country's ringing.
+#[derive(Clone, Copy, Debug)]
+pub struct Ringing {
+    /// Of the ringing voltage, in hertz.
+    pub frequency: u8,
+    /// Ring and pause by turns, in milliseconds.
+    pub normal: &'static [u16],
+    /// `Bellcore-dr1` to `dr8`.
+    pub distinctive: [&'static [u16]; 8],
+}
+
+impl Ringing {
+    /// Ring and pause by turns, in milliseconds. Beyond `dr8` it is the ordinary one.
+    pub fn cadence(&self, pattern: RingPattern) -> &'static [u16] {
+        let index = usize::from(pattern.0).wrapping_sub(1);
+        self.distinctive.get(index).copied().unwrap_or(self.normal)
+    }
+}
+
+impl Country {
+    /// All there are.
+    pub const ALL: &'static [&'static Self] = countries::ALL;
+
+    /// The country of an ISO 3166-1 code of two letters, in either case.
+    pub fn find(code: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|country| country.code.eq_ignore_ascii_case(code)).copied()
+    }
+
+    /// Where nobody said: the tones of the United States.
+    pub fn fallback() -> &'static Self {
+        &countries::US
+    }
+}
