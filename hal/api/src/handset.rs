@@ -14,7 +14,7 @@
 //!
 //! The line is the clock: while its sound is on it sends an `A` every 10 ms and wants one back for each. `A` from a handset while the
 //! line's sound is off means nothing. A connection begins on-hook with forward feed, told by `I` and then `F`; its end opens the loop.
-//! Kinds not known here are skipped, so either side may learn new ones. Not here: sockets, time, what a flash or a pulse is.
+//! Kinds not known here are skipped, so either side may learn new ones. [`HandsetLine`] is the line's side of it. Not here: sockets, what a flash or a pulse is.
 
 use core::marker::PhantomData;
 
@@ -22,6 +22,10 @@ use dialtone_base::counted_reasons;
 use dialtone_base::text::Text;
 
 use crate::line::{Feed, LineInfo, MOST_SAMPLES, PcmFrame};
+
+mod line;
+
+pub use line::{EARLY_FRAMES, FrameClock, HandsetLine, LONGEST_PAUSE, Step};
 
 /// Bytes before the payload.
 pub const HEADER: usize = 3;

@@ -3,7 +3,7 @@
 //! A driver's runner owns the hardware and runs as the board's own task; the app sees only the other end: queues of
 //! frames and a link watch ([`port`]), loop transitions and sound of a telephone line ([`line`]), flash requests ([`flash`]), lines
 //! of text ([`console`]). `app::run` is therefore compiled once, whatever the board. [`handset`] is what a line says to a handset that is a
-//! program. Rules for writing a driver: `hal/README.md`.
+//! program, [`circuit`] what all drivers of lines have in common. Rules for writing a driver: `hal/README.md`.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod circuit;
 pub mod console;
 pub mod flash;
 #[doc(hidden)]

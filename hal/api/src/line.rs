@@ -11,8 +11,9 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use critical_section::Mutex;
-use dialtone_base::Instant;
+use dialtone_base::counter::Counters;
 use dialtone_base::text::Text;
+use dialtone_base::{Instant, counted_reasons};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_sync::signal::Signal;
@@ -27,6 +28,38 @@ pub const MOST_SAMPLES: usize = 160;
 pub const PCM_DEPTH: usize = 8;
 /// Loop transitions that may wait: a pulse dialler makes twenty a second.
 pub const TRANSITIONS: usize = 32;
+
+counted_reasons! {
+    /// What a line lost, and why. Each line counts its own.
+    pub enum LineLoss {
+        /// The handset's sound was not there in time: silence was captured.
+        CaptureLate = "capture-late",
+        /// The handset sent more sound than may wait: the oldest was dropped.
+        CaptureTooMuch = "capture-too-much",
+        /// The app's sound was not there in time: silence was played.
+        PlaybackLate = "playback-late",
+        /// The app's sound came after silence was played in its place: dropped.
+        PlaybackTooMuch = "playback-too-much",
+        /// The converter overran: captured sound was lost before the driver came to fetch it.
+        Overrun = "overrun",
+        /// The converter had nothing left to play.
+        Underrun = "underrun",
+        /// The driver ran so late that it left out a piece of time.
+        ClockSkipped = "clock-skipped",
+        /// The app had no room for a loop transition that was undone before there was; it knows the state that stayed.
+        TransitionLost = "transition-lost",
+        /// A handset said something that means nothing.
+        Malformed = "malformed",
+        /// A handset does not read its sound: frames for it were dropped.
+        HandsetSlow = "handset-slow",
+        /// A second handset was turned away.
+        HandsetRefused = "handset-refused",
+        /// Ringing was interrupted to let the hardware cool down.
+        RingRest = "ring-rest",
+        /// A pin or the converter answered with an error.
+        Hardware = "hardware",
+    }
+}
 
 /// What is fixed about a line.
 #[derive(Clone, Debug)]
@@ -56,7 +89,7 @@ pub enum Feed {
     Reverse,
     /// Ringing voltage at this frequency in hertz (16 to 50). The driver stops it by itself when the loop closes (ring trip).
     Ringing(u8),
-    /// No battery: the disconnect signal.
+    /// No battery: the disconnect signal. Nothing is known of the loop meanwhile; what changed is reported when the battery returns.
     Open,
 }
 
@@ -112,6 +145,7 @@ struct LineChannel {
     audio_changed: Signal<CriticalSectionRawMutex, ()>,
     captured: PcmQueue,
     playback: PcmQueue,
+    losses: Mutex<RefCell<Counters<LineLoss, { LineLoss::COUNT }>>>,
 }
 
 /// The app's end of a line. Cheap to copy: the task that decides and the task that carries the voice each hold one.
@@ -139,6 +173,7 @@ pub fn line(info: LineInfo) -> (LineHandle, LineDriver) {
         audio_changed: Signal::new(),
         captured: PcmQueue::new(),
         playback: PcmQueue::new(),
+        losses: Mutex::new(RefCell::new(Counters::new())),
     }));
     (LineHandle { info: info.clone(), channel }, LineDriver { info, channel })
 }
@@ -181,6 +216,11 @@ impl LineHandle {
     pub fn playback(&self) -> &'static PcmQueue {
         &self.channel.playback
     }
+
+    /// What the driver lost so far.
+    pub fn losses(&self) -> Counters<LineLoss, { LineLoss::COUNT }> {
+        critical_section::with(|token| self.channel.losses.borrow_ref(token).clone())
+    }
 }
 
 impl LineDriver {
@@ -217,6 +257,11 @@ impl LineDriver {
     /// Sound to play. Empty: play silence and count it.
     pub fn playback(&self) -> &'static PcmQueue {
         &self.channel.playback
+    }
+
+    /// Counts a loss; the app reads it with [`LineHandle::losses`].
+    pub fn count(&self, loss: LineLoss) {
+        critical_section::with(|token| self.channel.losses.borrow_ref_mut(token).count(loss));
     }
 }
 
@@ -257,6 +302,21 @@ impl PcmQueue {
                         Poll::Pending
                     }
                 }
+            })
+        })
+        .await
+    }
+
+    /// Waits until there is a frame and leaves it there (the one reader's, too).
+    pub async fn ready(&self) {
+        poll_fn(|context| {
+            critical_section::with(|token| {
+                let mut inner = self.inner.borrow_ref_mut(token);
+                if inner.frames.is_empty() {
+                    inner.waker.register(context.waker());
+                    return Poll::Pending;
+                }
+                Poll::Ready(())
             })
         })
         .await

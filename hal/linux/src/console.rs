@@ -3,9 +3,7 @@
 //! Others wait in the listener's queue. Output while nobody is there is thrown away, so the app never waits for a reader that
 //! does not exist; a visitor who does not read for five seconds is shown out.
 
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -14,6 +12,7 @@ use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, with_timeout};
 
 use crate::executor::{Reactor, Watch};
+use crate::socket::listen;
 
 /// A console that listens.
 pub struct ConsoleSocket {
@@ -26,21 +25,8 @@ impl ConsoleSocket {
     /// # Errors
     /// `AddrInUse` when another router listens there; others when the folder cannot be made or written.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        if UnixStream::connect(path).is_ok() {
-            let text = "another router listens there: stop it, or give this one its own --socket and --flash";
-            return Err(io::Error::new(ErrorKind::AddrInUse, text));
-        }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        Ok(Self { listener })
+        let in_use = "another router listens there: stop it, or give this one its own --socket and --flash";
+        Ok(Self { listener: listen(path, in_use)? })
     }
 
     /// Serves visitors. Ends only with an error of the listener.
@@ -134,6 +120,7 @@ async fn send(stream: &mut UnixStream, watch: &Watch, mut bytes: &[u8]) -> io::R
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::{BufRead, BufReader};
 
     use dialtone_hal_api::console::console;
