@@ -7,9 +7,9 @@
 
 mod agent;
 mod config;
-pub mod flow;
 mod interface;
 pub mod message;
+pub mod transport;
 pub mod uri;
 pub mod write;
 
@@ -17,11 +17,11 @@ pub use agent::UserAgent;
 pub use config::{
     ACCOUNTS, Account, Config, HostName, Limits, NUMBERS, Password, Registering, Server, TransportChoice,
 };
-pub use flow::{Flow, Transport};
 pub use interface::{
     Answer, Body, Cause, ConnectionId, Event, Input, OfferReason, Order, Output, Progress, QueryId, Record,
     RecordKind, RegistrationState, Rejected, Rejection, TransferProgress, Via,
 };
 pub use message::{Fault, Message, Method, Name, Received};
+pub use transport::{Flow, Transport};
 pub use uri::{Host, Scheme, Uri};
 pub use write::{WriteError, Writer};

@@ -7,9 +7,9 @@
 use core::fmt::{self, Display, Write};
 use core::net::SocketAddr;
 
-use crate::flow::Transport;
 use crate::message::lex::is_space;
 use crate::message::{Message, Method, Name, Status, Via};
+use crate::transport::Transport;
 use crate::uri::{Host, is_user_byte};
 
 dialtone_base::counted_reasons! {
