@@ -1,9 +1,13 @@
-//! What every flash driver below the firmware must do, whatever it is made of.
+//! What every driver below the firmware must do, whatever it is made of: flash here, telephone lines in [`line()`].
 //!
-//! Run on the fake, on the file that plays flash on Linux, and on a board's real chip. The flash is scratch: its first
+//! The flash suite runs on the fake, on the file that plays flash on Linux, and on a board's real chip. The flash is scratch: its first
 //! pages are erased. A broken promise panics with the promise.
 
 use embedded_storage_async::nor_flash::{NorFlash, NorFlashError, NorFlashErrorKind};
+
+mod line;
+
+pub use line::{Instrument, line};
 
 /// Checks `flash`, of at least four pages.
 pub async fn nor_flash<F: NorFlash>(flash: &mut F) {

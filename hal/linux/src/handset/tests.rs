@@ -8,6 +8,7 @@ use std::time::Duration as SystemDuration;
 use dialtone_base::text::Text;
 use dialtone_hal_api::handset::{Decoder, FromHandset, Greeting};
 use dialtone_hal_api::line::{Feed, LineHandle, LineInfo, PcmFrame, line};
+use dialtone_hal_testkit::conformance;
 use embassy_futures::select::Either;
 use embassy_time::Duration;
 
@@ -359,4 +360,68 @@ async fn select_transition(handle: &LineHandle) -> Either<bool, ()> {
         Either::First(transition) => Either::First(transition.closed),
         Either::Second(()) => Either::Second(()),
     }
+}
+
+/// The handset's end for the conformance suite: another task reads and answers.
+struct Tester {
+    shared: Rc<RefCell<Shared>>,
+}
+
+struct Shared {
+    handset: Handset,
+    feed: Feed,
+    speaks: i16,
+    heard: i16,
+}
+
+impl conformance::Instrument for Tester {
+    async fn set_loop(&mut self, closed: bool) {
+        self.shared.borrow_mut().handset.say(&FromHandset::Loop(closed));
+    }
+
+    fn feed(&mut self) -> Feed {
+        self.shared.borrow().feed
+    }
+
+    fn speak(&mut self, sample: i16) {
+        self.shared.borrow_mut().speaks = sample;
+    }
+
+    fn heard(&mut self) -> i16 {
+        self.shared.borrow().heard
+    }
+}
+
+#[test]
+fn the_socket_is_a_line_that_keeps_all_promises() {
+    clock::use_virtual();
+    let bench = bench("conformance", 0);
+    let handset = Handset::connect(&bench.path);
+    let shared = Rc::new(RefCell::new(Shared { handset, feed: Feed::Open, speaks: 0, heard: 0 }));
+    let done = Rc::new(RefCell::new(false));
+    let (finished, mut tester, handle) =
+        (done.clone(), Tester { shared: shared.clone() }, bench.handle.clone());
+    bench.host.spawn(async move {
+        loop {
+            Timer::after(Duration::from_millis(1)).await;
+            let mut shared = shared.borrow_mut();
+            for message in shared.handset.heard() {
+                match message {
+                    Some(FromLine::Feed(feed)) => shared.feed = feed,
+                    Some(FromLine::Sound(frame)) => {
+                        shared.heard = frame.samples()[40];
+                        let said = shared.speaks;
+                        shared.handset.sound(said);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    });
+    bench.host.spawn(async move {
+        conformance::line(&handle, &mut tester).await;
+        *finished.borrow_mut() = true;
+    });
+    bench.pass(60_000);
+    assert!(*done.borrow(), "the suite ends within a minute");
 }
