@@ -1,4 +1,4 @@
-//! Just enough DNS to ask for and give out IPv4 addresses (RFC 1035).
+//! Just enough DNS to ask for and give out IPv4 addresses (RFC 1035) and to say where a service is (RFC 2782, RFC 3403).
 //!
 //! No compression is written; pointers are followed when answers are read. EDNS is not answered, which a resolver must
 //! bear (RFC 6891, section 7).
@@ -9,6 +9,10 @@ use std::net::Ipv4Addr;
 pub const TYPE_A: u16 = 1;
 /// Domain name pointer.
 pub const TYPE_PTR: u16 = 12;
+/// Location of a service (RFC 2782).
+pub const TYPE_SRV: u16 = 33;
+/// Naming authority pointer (RFC 3403).
+pub const TYPE_NAPTR: u16 = 35;
 /// Internet.
 const CLASS_IN: u16 = 1;
 
@@ -17,12 +21,81 @@ const CLASS_IN: u16 = 1;
 pub enum Answer {
     /// These addresses; none: the name has no record of the type asked for.
     Addresses(Vec<Ipv4Addr>),
+    /// Records of any types; those of the type asked for are given out.
+    Records(Vec<Record>),
     /// NXDOMAIN.
     NoSuchName,
     /// SERVFAIL.
     Failed,
     /// REFUSED.
     Refused,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An address.
+    Address(Ipv4Addr),
+    /// Where a service is.
+    Service {
+        /// The lowest is tried first.
+        priority: u16,
+        /// Share among those of one priority.
+        weight: u16,
+        /// Its port.
+        port: u16,
+        /// The host's name.
+        target: String,
+    },
+    /// Which services there are, and under which names.
+    Pointer {
+        /// The lowest is tried first.
+        order: u16,
+        /// The lowest of one order is preferred.
+        preference: u16,
+        /// `s`: the replacement has SRV records.
+        flags: String,
+        /// `SIP+D2U`, `SIP+D2T` and so on.
+        services: String,
+        /// The name to go on with.
+        replacement: String,
+    },
+}
+
+impl Record {
+    /// Its type.
+    pub fn record_type(&self) -> u16 {
+        match self {
+            Self::Address(_) => TYPE_A,
+            Self::Service { .. } => TYPE_SRV,
+            Self::Pointer { .. } => TYPE_NAPTR,
+        }
+    }
+
+    fn data(&self) -> Vec<u8> {
+        let mut data = Vec::new();
+        match self {
+            Self::Address(address) => data.extend(address.octets()),
+            Self::Service { priority, weight, port, target } => {
+                for word in [priority, weight, port] {
+                    data.extend(word.to_be_bytes());
+                }
+                put_name(&mut data, target);
+            }
+            Self::Pointer { order, preference, flags, services, replacement } => {
+                for word in [order, preference] {
+                    data.extend(word.to_be_bytes());
+                }
+                // The third text, a regular expression, is empty where there is a replacement.
+                for text in [flags.as_str(), services.as_str(), ""] {
+                    data.push(text.len().min(255) as u8);
+                    data.extend(text.bytes().take(255));
+                }
+                put_name(&mut data, replacement);
+            }
+        }
+        data
+    }
 }
 
 /// A question off the wire.
@@ -44,14 +117,18 @@ pub fn query(id: u16, name: &str, record_type: u16) -> Vec<u8> {
     for word in [id, 0x0100, 1, 0, 0, 0] {
         message.extend(word.to_be_bytes());
     }
+    put_name(&mut message, name);
+    message.extend(record_type.to_be_bytes());
+    message.extend(CLASS_IN.to_be_bytes());
+    message
+}
+
+fn put_name(message: &mut Vec<u8>, name: &str) {
     for label in name.split('.').filter(|label| !label.is_empty()) {
         message.push(label.len().min(63) as u8);
         message.extend(label.bytes().take(63));
     }
     message.push(0);
-    message.extend(record_type.to_be_bytes());
-    message.extend(CLASS_IN.to_be_bytes());
-    message
 }
 
 /// Reads a query; `None` when it is none, or malformed.
@@ -66,27 +143,34 @@ pub fn read_question(message: &[u8]) -> Option<Question> {
 
 /// The answer to `question`; every record lives `time_to_live` seconds.
 pub fn answer(question: &Question, answer: &Answer, time_to_live: u32) -> Vec<u8> {
-    let (code, addresses): (u16, &[Ipv4Addr]) = match answer {
-        Answer::Addresses(addresses) if question.record_type == TYPE_A => (0, addresses),
-        Answer::Addresses(_) => (0, &[]),
-        Answer::NoSuchName => (3, &[]),
-        Answer::Failed => (2, &[]),
-        Answer::Refused => (5, &[]),
+    let code: u16 = match answer {
+        Answer::Addresses(_) | Answer::Records(_) => 0,
+        Answer::NoSuchName => 3,
+        Answer::Failed => 2,
+        Answer::Refused => 5,
     };
-    let negative = matches!(code, 0 | 3) && addresses.is_empty();
+    let records: Vec<Record> = match answer {
+        Answer::Addresses(addresses) => addresses.iter().copied().map(Record::Address).collect(),
+        Answer::Records(records) => records.clone(),
+        Answer::NoSuchName | Answer::Failed | Answer::Refused => Vec::new(),
+    };
+    let records: Vec<&Record> =
+        records.iter().filter(|record| record.record_type() == question.record_type).collect();
+    let negative = matches!(code, 0 | 3) && records.is_empty();
     let mut message = Vec::new();
-    for word in [question.id, 0x8180 | code, 1, addresses.len() as u16, u16::from(negative), 0] {
+    for word in [question.id, 0x8180 | code, 1, records.len() as u16, u16::from(negative), 0] {
         message.extend(word.to_be_bytes());
     }
     message.extend(&question.raw);
-    for address in addresses {
+    for record in records {
         // A pointer to the question's name, then the record.
         message.extend([0xc0, 12]);
-        message.extend(TYPE_A.to_be_bytes());
+        message.extend(record.record_type().to_be_bytes());
         message.extend(CLASS_IN.to_be_bytes());
         message.extend(time_to_live.to_be_bytes());
-        message.extend(4_u16.to_be_bytes());
-        message.extend(address.octets());
+        let data = record.data();
+        message.extend((data.len() as u16).to_be_bytes());
+        message.extend(data);
     }
     if negative {
         message.extend(start_of_authority(time_to_live));

@@ -144,6 +144,13 @@ impl Isp {
         for (to, from, message) in self.names.finished() {
             self.send_udp(from, to, &message);
         }
+        let mut datagrams = Vec::new();
+        self.far_side.poll(now, &mut |from, to, payload| datagrams.push((from, to, payload)));
+        if !self.dead {
+            for (from, to, payload) in datagrams {
+                self.send_udp(from, to, &payload);
+            }
+        }
         for connection in &mut self.connections {
             connection.poll(now, &mut self.host);
         }
@@ -154,7 +161,7 @@ impl Isp {
 
     /// When [`Isp::poll`] wants to be called again.
     pub fn next_poll(&mut self, now: Instant) -> Option<Instant> {
-        self.host.next_poll(now)
+        [self.host.next_poll(now), self.far_side.next_poll()].into_iter().flatten().min()
     }
 
     /// Sends a datagram into the home, from any address; nothing happens while the destination's MAC is unknown.

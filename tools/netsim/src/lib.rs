@@ -8,6 +8,7 @@
 //! - [`link`]: rate, delay, jitter, loss, reordering, duplication; repeatable from a seed.
 //! - [`host`]: a device in the home with a DHCP client, TCP, UDP and ping; raw frames for scripts.
 //! - [`isp`]: the far side: DHCP, name servers, time, and TCP and UDP to any address whatsoever.
+//! - [`operator`]: a telephone operator at the far side: registrar, proxy, numbers that answer.
 //! - [`peer`]: what answers there: an echo, a little web, or whatever a program plugs in.
 //! - [`world`]: ports, cables and who is plugged in where.
 //! - [`board`]: the in-memory board: the whole router in this process, plugged into a world.
@@ -24,6 +25,7 @@ pub mod host;
 pub mod isp;
 pub mod link;
 mod nic;
+pub mod operator;
 pub mod packet;
 pub mod peer;
 pub mod world;

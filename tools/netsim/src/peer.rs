@@ -41,6 +41,14 @@ pub trait FarSide {
 
     /// A datagram came; the answer, if there is one at once.
     fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>) -> Option<Vec<u8>>;
+
+    /// Lets it work in its own time: every datagram it wants sent goes to `send` as source, destination, contents.
+    fn poll(&mut self, _now: Instant, _send: &mut dyn FnMut(SocketAddrV4, SocketAddrV4, Vec<u8>)) {}
+
+    /// When [`FarSide::poll`] wants to be called again.
+    fn next_poll(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A far side that sends everything back, whatever the address and port.

@@ -1,12 +1,12 @@
 //! The ISP's name servers: where names come from, and who is out of order.
 //!
 //! A [`NameSource`] may answer at once or later, so the demo can ask the host's own resolver in another thread.
-//! Over UDP only; addresses only (other types of a known name get an empty answer).
+//! Over UDP only; addresses, and SRV and NAPTR records where a list has them (a known name has no other types).
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::dns_message::{self, Answer, Question};
+use crate::dns_message::{self, Answer, Question, Record};
 use crate::packet::Datagram;
 
 /// Knows names.
@@ -30,11 +30,40 @@ impl NameList {
         self.0.insert(name.to_ascii_lowercase(), Answer::Addresses(vec![address]));
         self
     }
+
+    /// With one name that has these records.
+    pub fn with_records(mut self, name: &str, records: Vec<Record>) -> Self {
+        self.0.insert(name.to_ascii_lowercase(), Answer::Records(records));
+        self
+    }
+
+    /// This list first, then whatever `others` know.
+    pub fn before(self, others: impl NameSource + 'static) -> impl NameSource {
+        Layered { first: self, others }
+    }
 }
 
 impl NameSource for NameList {
     fn look_up(&mut self, name: &str, _ticket: u64) -> Option<Answer> {
         Some(self.0.get(name).cloned().unwrap_or(Answer::NoSuchName))
+    }
+}
+
+struct Layered<S> {
+    first: NameList,
+    others: S,
+}
+
+impl<S: NameSource> NameSource for Layered<S> {
+    fn look_up(&mut self, name: &str, ticket: u64) -> Option<Answer> {
+        match self.first.0.get(name) {
+            Some(answer) => Some(answer.clone()),
+            None => self.others.look_up(name, ticket),
+        }
+    }
+
+    fn finished(&mut self) -> Option<(u64, Answer)> {
+        self.others.finished()
     }
 }
 
