@@ -9,6 +9,7 @@ mod agent;
 mod config;
 mod interface;
 pub mod message;
+pub mod transaction;
 pub mod transport;
 pub mod uri;
 pub mod write;

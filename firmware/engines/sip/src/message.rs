@@ -132,6 +132,25 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Reads the head of a message that was found sound before and kept without its body. `None` when it is not one.
+    pub(crate) fn parse_head(bytes: &'a [u8]) -> Option<Self> {
+        let (line_end, mut at) = line_end(bytes, 0)?;
+        let (start_line, _) = read_start_line(bytes.get(..line_end)?).ok()?;
+        let mut message = Self { bytes, start_line, lines: heapless::Vec::new(), body: &[] };
+        while let Some(next) = message.read_line(at).ok()? {
+            at = next;
+        }
+        Some(message)
+    }
+
+    /// Bytes up to and including the empty line.
+    pub(crate) fn head_length(&self) -> usize {
+        let last = self.lines.last().map_or(0, |line| usize::from(line.end));
+        let tail = self.bytes.get(last..).unwrap_or_default();
+        let end = tail.windows(4).position(|window| window == b"\r\n\r\n");
+        end.map_or(self.bytes.len(), |end| last + end + 4)
+    }
+
     /// Reads the header line at `at`. `Ok(Some(next line))`, `Ok(None)` at the empty line that ends the section.
     fn read_line(&mut self, at: usize) -> Result<Option<usize>, LineFault> {
         let hopeless = |fault| LineFault { fault, resume: None };

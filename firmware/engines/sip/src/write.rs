@@ -104,6 +104,14 @@ impl<'b> Writer<'b> {
         self
     }
 
+    /// Copies the first value of `name` from another message.
+    pub fn copy_first(&mut self, message: &Message<'_>, name: Name) -> &mut Self {
+        if let Some(value) = message.values(name).next() {
+            self.copied(name, value);
+        }
+        self
+    }
+
     /// Our own Via, the topmost of a request, asking for `rport` (RFC 3581 section 3).
     pub fn via(&mut self, transport: Transport, host: impl Display, port: u16, branch: &str) -> &mut Self {
         self.header(

@@ -1,0 +1,1 @@
+//! Timers, matching and limits of the transactions, in virtual time.
