@@ -9,6 +9,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod codec;
+pub mod echo;
+pub mod gain;
 pub mod sdp;
 mod session;
 mod stream;
