@@ -6,13 +6,18 @@
 //! | [`input`] | what a line or the network reports |
 //! | [`output`] | what the lines, the network and the voice path shall do |
 //! | [`cause`] | why a call ended: SIP status codes (RFC 3261 section 21) and the tone people hear |
+//! | [`dial_plan`] | when digits are a number, and where it leads |
+//! | [`features`] | the star codes |
+//! | [`exchange`] | call control |
 //!
 //! [`Exchange`] is the engine. It knows neither SIP nor sound: whoever carries calls obeys [`CallOrder`], whoever owns a line obeys
 //! [`LineOrder`], and the voice path joins what [`Output::Connect`] names.
 
 pub mod cause;
 pub mod config;
+pub mod dial_plan;
 pub mod exchange;
+pub mod features;
 pub mod input;
 pub mod output;
 
