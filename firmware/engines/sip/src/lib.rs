@@ -7,6 +7,8 @@
 
 mod agent;
 mod config;
+pub mod digest;
+pub mod framing;
 mod interface;
 pub mod message;
 pub mod transaction;
