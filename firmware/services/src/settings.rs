@@ -193,7 +193,7 @@ fn tell_unknown_ports(state: &RouterState, told: &[Text<15>], settings: &Setting
 
 fn input_for(engine: &Engine, request: Request) -> Result<Input, String> {
     let tree = match request {
-        Request::Import(text) => json::import(&text),
+        Request::Import(text) => json::import_over(engine.settings(), &text),
         Request::Set { path, value } => json::with_value(engine.settings(), &path, &value),
         Request::Reset { path } => json::without_value(engine.settings(), &path),
         Request::Confirm => return Ok(Input::Confirm),

@@ -10,6 +10,7 @@ pub mod goertzel;
 pub mod level;
 pub mod oscillator;
 mod rate;
+mod resample;
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -17,3 +18,4 @@ pub mod fuzz;
 pub use goertzel::Goertzel;
 pub use oscillator::{DualTone, Oscillator};
 pub use rate::Rate;
+pub use resample::Resampler;

@@ -8,7 +8,7 @@
 use alloc::boxed::Box;
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use critical_section::Mutex;
 use dialtone_base::counter::Counters;
@@ -192,6 +192,11 @@ impl LineHandle {
         self.channel.transitions.receive().await
     }
 
+    /// The next loop transition; otherwise the context's waker is kept (one reader only).
+    pub fn poll_transition(&self, context: &mut Context<'_>) -> Poll<LoopTransition> {
+        self.channel.transitions.poll_receive(context)
+    }
+
     /// Says what to put on the wires. The latest word counts.
     pub fn set_feed(&self, feed: Feed) {
         self.channel.feed.signal(feed);
@@ -292,19 +297,21 @@ impl PcmQueue {
 
     /// Waits for a frame and takes it (one reader only).
     pub async fn next(&self) -> PcmFrame {
-        poll_fn(|context| {
-            critical_section::with(|token| {
-                let mut inner = self.inner.borrow_ref_mut(token);
-                match inner.frames.pop_front() {
-                    Some(frame) => Poll::Ready(frame),
-                    None => {
-                        inner.waker.register(context.waker());
-                        Poll::Pending
-                    }
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The oldest frame; otherwise the context's waker is kept (one reader only).
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<PcmFrame> {
+        critical_section::with(|token| {
+            let mut inner = self.inner.borrow_ref_mut(token);
+            match inner.frames.pop_front() {
+                Some(frame) => Poll::Ready(frame),
+                None => {
+                    inner.waker.register(context.waker());
+                    Poll::Pending
                 }
-            })
+            }
         })
-        .await
     }
 
     /// Waits until there is a frame and leaves it there (the one reader's, too).

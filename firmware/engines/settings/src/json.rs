@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::fields::{FIELDS, Field};
 use crate::locate::{Position, path_at, position_of};
+use crate::secret::PLACEHOLDER;
 use crate::tree::Settings;
 use crate::validate::{PROBLEMS, validate};
 
@@ -54,6 +55,16 @@ pub fn import(text: &str) -> Result<Box<Settings>, Refused> {
     Ok(tree)
 }
 
+/// Reads a file as [`import`] does; secrets it shows as `********` are those of `current`.
+///
+/// # Errors
+/// As [`import`], and when `current` has no such secret.
+pub fn import_over(current: &Settings, text: &str) -> Result<Box<Settings>, Refused> {
+    let mut tree = import(text)?;
+    keep_secrets(&mut tree, current)?;
+    Ok(tree)
+}
+
 /// The value at `path` as JSON, a text without its quotes; the whole tree for an empty path.
 ///
 /// # Errors
@@ -81,9 +92,10 @@ pub fn with_value(tree: &Settings, path: &str, text: &str) -> Result<Box<Setting
         let mut root = root.clone();
         *navigate(&mut root, &path)? = candidate;
         match from_value(&root, &path) {
-            Ok(tree) => {
-                check(&tree, None)?;
-                return Ok(tree);
+            Ok(mut candidate) => {
+                keep_secrets(&mut candidate, tree)?;
+                check(&candidate, None)?;
+                return Ok(candidate);
             }
             Err(refused) => first_refusal = first_refusal.or(Some(refused)),
         }
@@ -113,9 +125,17 @@ pub fn without_value(tree: &Settings, path: &str) -> Result<Box<Settings>, Refus
             *navigate(&mut root, path)? = default;
         }
     }
-    let tree = from_value(&root, path)?;
-    check(&tree, None)?;
-    Ok(tree)
+    let mut changed = from_value(&root, path)?;
+    keep_secrets(&mut changed, tree)?;
+    check(&changed, None)?;
+    Ok(changed)
+}
+
+/// Secrets that were shown as `********` and came back so stay what they were.
+fn keep_secrets(tree: &mut Settings, old: &Settings) -> Result<(), Refused> {
+    let Some(index) = crate::secret::keep(tree, old) else { return Ok(()) };
+    let message = format!("{PLACEHOLDER} stands for a password this router does not know: write it out");
+    Err(Refused::one(&format!("telephony.accounts.{index}.auth_password"), message))
 }
 
 impl Refused {

@@ -22,6 +22,7 @@ pub mod json;
 pub mod locate;
 pub mod names;
 pub mod port_range;
+pub mod secret;
 pub mod storage;
 pub mod tree;
 pub mod trial;

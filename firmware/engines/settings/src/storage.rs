@@ -39,6 +39,8 @@ use section::Section;
 pub const SETTINGS_RANGE: Range<u32> = 0..0x2_0000;
 /// Where the leases live in a flash of 1 MiB.
 pub const LEASES_RANGE: Range<u32> = 0x2_0000..0x6_0000;
+/// Where the call log lives in a flash of 1 MiB.
+pub const CALLS_RANGE: Range<u32> = 0x6_0000..0x7_0000;
 
 /// The settings in their range of flash.
 pub struct SettingsStore<F: NorFlash> {

@@ -14,6 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::port_range::PortRange;
 
+pub mod telephony;
+
+pub use telephony::Telephony;
+
 /// The schema this firmware writes and reads.
 pub const SCHEMA: u16 = 1;
 
@@ -56,6 +60,8 @@ pub struct Settings {
     pub nat: Nat,
     /// Who may talk to whom.
     pub firewall: Firewall,
+    /// The telephone.
+    pub telephony: Telephony,
 }
 
 /// The router itself.
@@ -369,6 +375,7 @@ impl Default for Settings {
             dns: Dns::default(),
             nat: Nat::default(),
             firewall: Firewall::default(),
+            telephony: Telephony::default(),
         }
     }
 }

@@ -9,6 +9,8 @@ use core::net::Ipv4Addr;
 use dialtone_base::text::Text;
 use dialtone_base::{Ipv4Prefix, Zone};
 
+mod telephony;
+
 use crate::names::{is_domain, is_label};
 use crate::tree::{
     Action, DhcpPool, ForwardProtocol, Lan, PortForward, Rule, RuleProtocol, SCHEMA, Settings, WanMode,
@@ -47,6 +49,7 @@ pub fn validate(tree: &Settings) -> Result<(), Box<Problems>> {
     check_dns(tree, &mut problems);
     check_nat(tree, &mut problems);
     check_firewall(tree, &mut problems);
+    telephony::check(tree, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 

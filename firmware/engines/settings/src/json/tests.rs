@@ -153,3 +153,57 @@ fn a_field_goes_back_to_its_default_and_an_entry_out_of_its_list() {
     assert_eq!(*without_value(&tree, "").unwrap(), Settings::default());
     assert!(without_value(&tree, "dns.nothing").is_err());
 }
+
+const ACCOUNT: &str =
+    r#"{"name":"home","domain":"op.example","numbers":["4930123"],"auth_password":"correct horse"}"#;
+
+#[test]
+fn a_password_is_never_shown_and_survives_changes_around_it() {
+    let tree = with_value(&Settings::default(), "telephony.accounts.+", ACCOUNT).unwrap();
+    assert!(!export(&tree).contains("horse") && !format!("{tree:?}").contains("horse"));
+    assert_eq!(value_at(&tree, "telephony.accounts.0.auth_password").unwrap(), "********");
+    // Another field, another account in front of it, and the file written out and read back.
+    let tree = with_value(&tree, "telephony.accounts.0.display_name", "Ann").unwrap();
+    let other = r#"[{"domain":"other.example","numbers":["1"]},{"name":"home","domain":"op.example",
+        "numbers":["4930123"],"auth_password":"********"}]"#;
+    let moved = with_value(&tree, "telephony.accounts", other).unwrap();
+    assert_eq!(moved.telephony.accounts[1].auth_password.reveal(), "correct horse");
+    let back = import_over(&tree, &export(&tree)).unwrap();
+    assert_eq!(back.telephony.accounts[0].auth_password.reveal(), "correct horse");
+    let set = with_value(&tree, "telephony.accounts.0.auth_password", "new").unwrap();
+    assert_eq!(set.telephony.accounts[0].auth_password.reveal(), "new");
+}
+
+#[test]
+fn a_file_from_another_router_says_that_its_password_is_missing() {
+    let tree = with_value(&Settings::default(), "telephony.accounts.+", ACCOUNT).unwrap();
+    let refused = import_over(&Settings::default(), &export(&tree)).unwrap_err();
+    assert_eq!(refused.faults[0].path, "telephony.accounts.0.auth_password");
+}
+
+#[test]
+fn a_telephone_that_cannot_work_is_refused_field_by_field() {
+    let fault = |text: &str| import(text).unwrap_err().faults[0].path.clone();
+    for (text, path) in [
+        (r#"{"telephony":{"country":"XX"}}"#, "telephony.country"),
+        (r#"{"telephony":{"digit_map":"[2-"}}"#, "telephony.digit_map"),
+        (
+            r#"{"telephony":{"accounts":[{"domain":"op.example","numbers":[]}]}}"#,
+            "telephony.accounts.0.numbers",
+        ),
+        (r#"{"telephony":{"accounts":[{"domain":"a b","numbers":["1"]}]}}"#, "telephony.accounts.0.domain"),
+        (
+            r#"{"telephony":{"accounts":[{"domain":"op.example","numbers":["1@x"]}]}}"#,
+            "telephony.accounts.0.numbers.0",
+        ),
+        (r#"{"telephony":{"lines":[{"account":3}]}}"#, "telephony.lines.0.account"),
+        (r#"{"telephony":{"lines":[{"forward_busy":"abc"}]}}"#, "telephony.lines.0.forward_busy"),
+        (r#"{"telephony":{"rules":[{"prefix":"0"},{"prefix":"0"}]}}"#, "telephony.rules.1.prefix"),
+        (
+            r#"{"telephony":{"phone_book":[{"name":"A","number":"1","short_code":0}]}}"#,
+            "telephony.phone_book.0.short_code",
+        ),
+    ] {
+        assert_eq!(fault(text), path);
+    }
+}

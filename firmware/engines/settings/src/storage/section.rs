@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::tree::Settings;
+use crate::tree::{Settings, Telephony};
 
 /// A part of the tree that is stored on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,12 @@ pub(super) enum Section {
     Dns,
     Nat,
     Firewall,
+    Telephony,
+    PhoneBook,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::System,
         Self::Wan,
         Self::Lan,
@@ -33,6 +35,8 @@ impl Section {
         Self::Dns,
         Self::Nat,
         Self::Firewall,
+        Self::Telephony,
+        Self::PhoneBook,
     ];
 
     /// Its number in flash, for ever.
@@ -46,6 +50,8 @@ impl Section {
             Self::Dns => 6,
             Self::Nat => 7,
             Self::Firewall => 8,
+            Self::Telephony => 9,
+            Self::PhoneBook => 10,
         }
     }
 
@@ -66,6 +72,8 @@ impl Section {
             Self::Dns => write(&tree.dns, out),
             Self::Nat => write(&tree.nat, out),
             Self::Firewall => write(&tree.firewall, out),
+            Self::Telephony => write(&without_phone_book(&tree.telephony), out),
+            Self::PhoneBook => write(&tree.telephony.phone_book, out),
         }
     }
 
@@ -83,6 +91,13 @@ impl Section {
             Self::Dns => read(bytes, &mut tree.dns),
             Self::Nat => read(bytes, &mut tree.nat),
             Self::Firewall => read(bytes, &mut tree.firewall),
+            Self::Telephony => {
+                let phone_book = core::mem::take(&mut tree.telephony.phone_book);
+                let done = read(bytes, &mut tree.telephony);
+                tree.telephony.phone_book = phone_book;
+                done
+            }
+            Self::PhoneBook => read(bytes, &mut tree.telephony.phone_book),
         }
     }
 
@@ -98,8 +113,15 @@ impl Section {
             Self::Dns => tree.dns == factory.dns,
             Self::Nat => tree.nat == factory.nat,
             Self::Firewall => tree.firewall == factory.firewall,
+            Self::Telephony => without_phone_book(&tree.telephony) == without_phone_book(&factory.telephony),
+            Self::PhoneBook => tree.telephony.phone_book == factory.telephony.phone_book,
         }
     }
+}
+
+/// The phone book is a section of its own: a new entry does not write the accounts again.
+fn without_phone_book(telephony: &Telephony) -> Telephony {
+    Telephony { phone_book: heapless::Vec::new(), ..telephony.clone() }
 }
 
 fn write(part: &impl Serialize, out: &mut Vec<u8>) -> Option<()> {
