@@ -3,6 +3,7 @@
 //! A key is two sines at once, one of four low frequencies (its row) and one of four high ones (its column).
 
 mod detector;
+mod filter;
 mod generator;
 
 pub use detector::{Detector, Event};

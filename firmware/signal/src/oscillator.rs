@@ -16,15 +16,20 @@ pub struct Oscillator {
 impl Oscillator {
     /// A sine of `hertz` at `dbm0` that starts at zero. Beyond half the sample rate, and below 0 Hz, it is silent.
     pub fn new(hertz: f32, dbm0: f32, rate: Rate) -> Self {
-        let mut oscillator = Self { phase: 0, step: 0, amplitude: level::amplitude(dbm0) };
+        Self::of_amplitude(hertz, level::amplitude(dbm0), rate)
+    }
+
+    /// The same with a peak amplitude instead of a level.
+    pub fn of_amplitude(hertz: f32, amplitude: f32, rate: Rate) -> Self {
+        let mut oscillator = Self { phase: 0, step: 0, amplitude };
         oscillator.set_frequency(hertz, rate);
         oscillator
     }
 
     /// Changes the frequency; the phase goes on, so that nothing clicks (FSK).
     pub fn set_frequency(&mut self, hertz: f32, rate: Rate) {
-        let turns = hertz / rate.hertz() as f32;
-        self.step = if (0.0..0.5).contains(&turns) { (f64::from(turns) * 4_294_967_296.0) as u32 } else { 0 };
+        let turns = f64::from(hertz) / f64::from(rate.hertz());
+        self.step = if (0.0..0.5).contains(&turns) { (turns * 4_294_967_296.0 + 0.5) as u32 } else { 0 };
         if self.step == 0 {
             self.phase = 0;
         }
