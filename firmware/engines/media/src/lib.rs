@@ -9,11 +9,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod codec;
+pub mod comfort_noise;
 pub mod echo;
 pub mod gain;
+pub mod modem_tone;
 pub mod sdp;
 mod session;
 mod stream;
+pub mod vad;
 
 pub use session::{Dropped, Event, Session, Setup};
 pub use stream::{Direction, EventTypes, MOST_RECEIVE_TYPES, OpusParameters, StreamConfig};

@@ -18,6 +18,8 @@ use alloc::vec;
 use filter::{TwoPathFilter, energy};
 use suppressor::{Heard, Suppressor};
 
+use crate::modem_tone::{DataTone, DataWatch};
+
 /// One line's echo canceller.
 pub struct EchoCanceller {
     hop: usize,
@@ -29,6 +31,7 @@ pub struct EchoCanceller {
     quiet_for: u32,
     tail_frames: u32,
     tonality: Tonality,
+    data: DataWatch,
     enabled: bool,
     suppressing: bool,
     loss: ReturnLoss,
@@ -40,6 +43,8 @@ pub struct EchoCanceller {
 pub enum EchoState {
     /// Switched off: sound passes unchanged.
     Off,
+    /// Stepped aside for modems (G.168 section 7): sound passes unchanged.
+    Data,
     /// Learning the path; less than 20 dB of the echo are taken away.
     #[default]
     Learning,
@@ -74,6 +79,7 @@ impl EchoCanceller {
             quiet_for: u32::MAX,
             tail_frames: tail_ms.div_ceil(10) + 2,
             tonality: Tonality::default(),
+            data: DataWatch::new(),
             enabled: true,
             suppressing: true,
             loss: ReturnLoss::default(),
@@ -89,7 +95,15 @@ impl EchoCanceller {
     /// Takes the echo of `far`, the frame that goes to the handset, out of `near`, the frame that came from it in the same 10 ms.
     /// Frames of another length than [`frame_length`](Self::frame_length) pass unchanged.
     pub fn process(&mut self, far: &[i16], near: &mut [i16]) {
-        if !self.enabled || far.len() != self.hop || near.len() != self.hop {
+        if far.len() != self.hop || near.len() != self.hop {
+            return;
+        }
+        self.data.process(far, near);
+        if !self.enabled {
+            return;
+        }
+        if self.data.echo_must_pass() {
+            self.statistics.state = EchoState::Data;
             return;
         }
         let mut clipped = false;
@@ -119,7 +133,8 @@ impl EchoCanceller {
         self.statistics.enhancement_db = self.loss.enhancement_db();
         let converged = self.statistics.enhancement_db >= 20.0;
         self.statistics.state = if converged { EchoState::Converged } else { EchoState::Learning };
-        if self.suppressing {
+        // Between faxes the echo goes, but their signals must not: no suppressor.
+        if self.suppressing && self.data.heard().is_none() {
             let heard = Heard { far: far_energy, echo: frame.echo, error: frame.error, echo_possible };
             self.suppressor.process(heard, self.statistics.enhancement_db, &mut self.near);
         }
@@ -139,10 +154,17 @@ impl EchoCanceller {
         self.suppressing = suppressing;
     }
 
+    /// The fax or modem heard in either direction, as long as it is there: whatever else helps speech should step aside, too. It is
+    /// listened for while the canceller is off as well.
+    pub fn data_tone(&self) -> Option<DataTone> {
+        self.data.heard()
+    }
+
     /// Forgets the path: another call may have another.
     pub fn restart(&mut self) {
         self.filter.forget();
         self.suppressor.restart();
+        self.data.restart();
         self.loss = ReturnLoss::default();
         self.statistics = EchoStatistics::default();
         self.set_enabled(self.enabled);

@@ -269,6 +269,31 @@ fn clipping_and_full_scale_sound_are_survived() {
 }
 
 #[test]
+fn it_steps_aside_for_a_modems_answer_and_comes_back_after_silence_8() {
+    let path = path(1, 20, 10.0);
+    let mut far = Noise::new(1).samples(2.0, LEVEL);
+    for n in 0..3 * RATE {
+        let sign = if n / 3600 % 2 == 0 { 5000.0 } else { -5000.0 };
+        let angle = 2.0 * core::f32::consts::PI * ((2100 * n) % RATE) as f32 / RATE as f32;
+        far.push((sign * libm::sinf(angle)) as i16);
+    }
+    far.extend(Noise::new(2).samples(1.0, LEVEL));
+    let near = sum(&echo_of(&far, &path), &vec![0; far.len()]);
+    let mut canceller = EchoCanceller::new(8000, 128);
+    let result = returned(&mut canceller, &far, &near);
+    assert_eq!(canceller.statistics().state, EchoState::Data);
+    assert_eq!(canceller.data_tone(), Some(DataTone::AnswerWithReversals));
+    assert_eq!(near[4 * RATE..], result[4 * RATE..]);
+    returned(&mut canceller, &[0; 4000], &[0; 4000]);
+    let far = Noise::new(3).samples(1.0, LEVEL);
+    let near = sum(&echo_of(&far, &path), &vec![0; far.len()]);
+    let loss = loss_db(&near, &returned(&mut canceller, &far, &near));
+    assert!(loss > 20.0, "{loss} dB");
+    canceller.restart();
+    assert_eq!(canceller.data_tone(), None);
+}
+
+#[test]
 fn off_and_odd_frames_pass_unchanged() {
     let mut canceller = EchoCanceller::new(8000, 128);
     let far = [1000; 80];
