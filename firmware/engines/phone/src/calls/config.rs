@@ -15,6 +15,8 @@ use crate::phone_book::PhoneBook;
 pub const ACCOUNTS: usize = 8;
 /// Numbers of one account, or that ring one line, at most.
 pub const NUMBERS: usize = 8;
+/// Emergency numbers of one country at most.
+pub const EMERGENCY: usize = 16;
 /// Number rules at most.
 pub const RULES: usize = 32;
 
@@ -22,7 +24,7 @@ pub const RULES: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Numbers that save lives, by country; always dialled, whatever else is set.
-    pub emergency: &'static [&'static str],
+    pub emergency: Vec<&'static str, EMERGENCY>,
     /// How numbers are written where the router stands.
     pub numbering: Numbering,
     /// Accounts with operators.
@@ -224,7 +226,7 @@ impl Default for Config {
     /// Two lines, no account, the European emergency number.
     fn default() -> Self {
         Self {
-            emergency: &["112"],
+            emergency: ["112"].into_iter().collect(),
             numbering: Numbering::default(),
             accounts: Vec::new(),
             lines: [Line::default(), Line::default()].into_iter().collect(),

@@ -16,7 +16,7 @@ const ONE: LineId = LineId(0);
 fn config() -> Config {
     let account = |format| Account { enabled: true, format, ..Account::default() };
     Config {
-        emergency: &["110", "112"],
+        emergency: ["110", "112"].into_iter().collect(),
         numbering: Numbering { country_code: "49", international_prefix: "00", national_prefix: "0" },
         accounts: [account(NumberFormat::AsDialled), account(NumberFormat::Plus)].into_iter().collect(),
         ..Config::default()
@@ -186,7 +186,7 @@ fn a_number_is_never_both_blocked_and_dialled_and_help_is_always_dialled() {
                 assert_ne!(deciding, Some(&RuleAction::Block), "seed {seed}: {digits} as {to}");
             }
         }
-        for help in config.emergency {
+        for help in &config.emergency {
             assert_eq!(
                 dialled(&config, ONE, help),
                 Destination::Emergency(Number::lossy(help)),

@@ -65,7 +65,7 @@ pub(super) fn config() -> Config {
         ..Account::default()
     };
     Config {
-        emergency: &["110", "112"],
+        emergency: ["110", "112"].into_iter().collect(),
         numbering: Numbering { country_code: "49", international_prefix: "00", national_prefix: "0" },
         accounts: [account("0305550100"), account("0305550200")].into_iter().collect(),
         ..Config::default()
