@@ -438,6 +438,4 @@ fn read_status_line(line: &[u8]) -> Result<StartLine<'_>, Fault> {
 const UNREADABLE: Uri<'static> = Uri::unreadable();
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod torture;
+pub(crate) mod tests;
