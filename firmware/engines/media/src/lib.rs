@@ -10,13 +10,24 @@ extern crate std;
 
 pub mod codec;
 pub mod comfort_noise;
+pub mod conceal;
+mod delay;
 pub mod echo;
 pub mod gain;
+pub mod jitter;
+mod latch;
 pub mod modem_tone;
+mod pitch;
+pub mod quality;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
 mod session;
 mod stream;
+pub mod stretch;
+pub mod telephone_event;
 pub mod vad;
 
-pub use session::{Dropped, Event, Session, Setup};
+pub use codec::CodecPool;
+pub use session::{Dropped, Drops, Event, Quality, Session, Setup};
 pub use stream::{Direction, EventTypes, MOST_RECEIVE_TYPES, OpusParameters, StreamConfig};

@@ -1,6 +1,18 @@
-//! The codecs a call may use.
+//! The codecs a call may use, behind one encoder and one decoder without allocation.
 //!
-//! G.711 (PCMU, PCMA), G.722, Opus (RFC 6716, RFC 7587).
+//! G.711 (PCMU, PCMA), G.722, Opus (RFC 6716, RFC 7587). Opus states are large: they are made at start-up and lent by a
+//! [`CodecPool`]. Opus works at the line's rate, G.722 always at 16 kHz, G.711 at 8.
+
+pub mod g711;
+mod opus;
+pub mod resample;
+
+use audio_codec::g722::{Bitrate, G722Decoder, G722Encoder};
+use audio_codec::{Decoder as _, Encoder as _};
+
+use crate::stream::OpusParameters;
+
+pub use opus::{CodecPool, OpusDecoding, OpusEncoding, PACKET_BITS};
 
 /// A voice codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +25,28 @@ pub enum Codec {
     G722,
     /// Opus.
     Opus,
+}
+
+/// Sound to octets.
+#[expect(clippy::large_enum_variant, reason = "one per session, and sessions are boxed")]
+pub enum Encoder {
+    /// Either law of G.711.
+    G711(Codec),
+    /// G.722 with its predictors.
+    G722(G722Encoder),
+    /// Opus; `None`: the pool was empty, nothing is sent.
+    Opus(Option<OpusEncoding>),
+}
+
+/// Octets to sound.
+#[expect(clippy::large_enum_variant, reason = "one per session, and sessions are boxed")]
+pub enum Decoder {
+    /// Either law of G.711.
+    G711(Codec),
+    /// G.722 with its predictors.
+    G722(G722Decoder),
+    /// Opus; `None`: the pool was empty, all is silence.
+    Opus(Option<OpusDecoding>),
 }
 
 impl Codec {
@@ -51,16 +85,115 @@ impl Codec {
             Self::Opus => None,
         }
     }
+
+    /// Samples in a second it works with on a line of `line_rate`.
+    pub const fn sample_rate(self, line_rate: u32) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8_000,
+            Self::G722 => 16_000,
+            Self::Opus => line_rate,
+        }
+    }
+
+    /// Milliseconds of sound in a payload, 0 when it is none of this codec's (RFC 6716 §3.1 for Opus).
+    pub fn duration(self, payload: &[u8]) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => payload.len() as u32 / 8,
+            Self::Opus => opus::duration(payload),
+        }
+    }
 }
 
-/// Opus encoders and decoders made at start-up and lent to sessions.
-#[derive(Clone, Debug)]
-pub struct CodecPool {}
+impl Encoder {
+    /// An encoder; takes an Opus state from `pool`.
+    pub fn new(codec: Codec, pool: &CodecPool) -> Self {
+        match codec {
+            Codec::Pcmu | Codec::Pcma => Self::G711(codec),
+            Codec::G722 => Self::G722(G722Encoder::with_options(Bitrate::Mode1_64000, false, false)),
+            Codec::Opus => Self::Opus(pool.encoding()),
+        }
+    }
 
-impl CodecPool {
-    /// Makes `pairs` encoders and decoders for lines of this sample rate. Allocates about 490 kB for each.
-    pub fn new(sample_rate: u32, pairs: usize) -> Self {
-        let _ = (sample_rate, pairs);
-        Self {}
+    /// Octets of `samples` (10, 20, 40 or 60 ms) in `out`; `None` when they do not fit or there is no encoder.
+    pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::G711(codec) => {
+                let out = out.get_mut(..samples.len())?;
+                for (octet, sample) in out.iter_mut().zip(samples) {
+                    *octet = if *codec == Codec::Pcma { g711::a_law(*sample) } else { g711::mu_law(*sample) };
+                }
+                Some(samples.len())
+            }
+            Self::G722(encoder) => encoder.encode_into(samples, out).ok(),
+            Self::Opus(encoding) => encoding.as_mut()?.encode(samples, out),
+        }
+    }
+
+    /// Tells Opus what the peer's decoder likes.
+    pub fn set_opus(&mut self, parameters: OpusParameters) {
+        if let Self::Opus(Some(encoding)) = self {
+            encoding.set_parameters(parameters);
+        }
+    }
+
+    /// Tells Opus what the peer reports, in percent.
+    pub fn set_loss(&mut self, percent: u32) {
+        if let Self::Opus(Some(encoding)) = self {
+            encoding.set_loss(percent);
+        }
+    }
+}
+
+impl Decoder {
+    /// A decoder; takes an Opus state from `pool`.
+    pub fn new(codec: Codec, pool: &CodecPool) -> Self {
+        match codec {
+            Codec::Pcmu | Codec::Pcma => Self::G711(codec),
+            Codec::G722 => Self::G722(G722Decoder::with_options(Bitrate::Mode1_64000, false, false)),
+            Codec::Opus => Self::Opus(pool.decoding()),
+        }
+    }
+
+    /// Which codec.
+    pub const fn codec(&self) -> Codec {
+        match self {
+            Self::G711(codec) => *codec,
+            Self::G722(_) => Codec::G722,
+            Self::Opus(_) => Codec::Opus,
+        }
+    }
+
+    /// Samples of `payload` in `out`; 0 when it cannot be decoded or `out` is too small.
+    pub fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> usize {
+        match self {
+            Self::G711(codec) => {
+                for (sample, octet) in out.iter_mut().zip(payload) {
+                    *sample = if *codec == Codec::Pcma {
+                        g711::from_a_law(*octet)
+                    } else {
+                        g711::from_mu_law(*octet)
+                    };
+                }
+                payload.len().min(out.len())
+            }
+            Self::G722(decoder) => decoder.decode_into(payload, out).unwrap_or(0),
+            Self::Opus(decoding) => decoding.as_mut().map_or(0, |decoding| decoding.decode(payload, out)),
+        }
+    }
+
+    /// Fills `out` in place of lost packets if the codec can do that itself: from the redundancy in `next`, the packet after the gap,
+    /// else by its own concealment. `false`: it cannot (G.711, G.722).
+    pub fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) -> bool {
+        match self {
+            Self::G711(_) | Self::G722(_) => false,
+            Self::Opus(decoding) => {
+                if let Some(decoding) = decoding {
+                    decoding.conceal(next, out);
+                } else {
+                    out.fill(0);
+                }
+                true
+            }
+        }
     }
 }
