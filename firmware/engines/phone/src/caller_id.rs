@@ -1,17 +1,27 @@
 //! Who calls, told to the telephone: FSK and DTMF, while it rings and into a call.
+//!
+//! On-hook: [`Transmission`] fills the frames between or before the rings, when [`Ringer`](crate::Ringer) says so. Off-hook:
+//! [`CallWaiting`] sounds the call-waiting tone, alerts the telephone, waits for its answer and sends. Messages: Telcordia GR-30/GR-31 (SDMF,
+//! MDMF), ETSI EN 300 659-3, BT SIN 242, NTT. Not done: SMS, charges, type III.
 
-use dialtone_base::Duration;
-use dialtone_base::telephony::{Key, Party};
-use dialtone_signal::Rate;
+mod call_waiting;
+mod fsk;
+mod message;
+mod text;
+mod transmission;
+
+pub use call_waiting::CallWaiting;
+pub use message::Message;
+pub use transmission::Transmission;
 
 /// Which signal tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Modulation {
-    /// Bell 202, 1200 and 2200 Hz (Bellcore GR-30).
+    /// Bell 202, 1200 and 2200 Hz (GR-30).
     Bell202,
-    /// ITU-T V.23, 1300 and 2100 Hz (ETSI EN 300 659).
+    /// ITU-T V.23, 1300 and 2100 Hz (EN 300 659).
     V23,
-    /// Digits as DTMF (ETSI EN 300 659 annex, China, Taiwan).
+    /// Digits as DTMF (EN 300 659-1 annex B, China, Taiwan).
     Dtmf(DtmfFormat),
     /// V.23 with the frames of NTT, after the telephone closed the loop.
     Ntt,
@@ -20,11 +30,11 @@ pub enum Modulation {
 /// How a number is framed by keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtmfFormat {
-    /// `D` number `C`: China, Taiwan, Kuwait.
+    /// `D` number `C`: China, Taiwan, Kuwait. A number that must not be shown is not sent at all.
     DC,
-    /// `A` number `#`: Denmark, India.
+    /// `A` number `#`: Denmark, India; `D1#` is private, `D3#` unavailable.
     AHash,
-    /// `A` number `C`: Finland, Netherlands, Brazil.
+    /// `A` number `C`: Finland, Netherlands, Brazil; `B10C` is private, `B00C` unavailable.
     AC,
 }
 
@@ -43,6 +53,15 @@ pub enum Delivery {
     AfterLoopClosed,
 }
 
+/// How much an FSK message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Time and number (SDMF): the first displays.
+    Number,
+    /// Time, number, name (MDMF).
+    NumberAndName,
+}
+
 /// How a line tells who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standard {
@@ -50,6 +69,8 @@ pub struct Standard {
     pub modulation: Modulation,
     /// When.
     pub delivery: Delivery,
+    /// How much.
+    pub detail: Detail,
 }
 
 /// The moment of the call as the telephone's display shows it: local time.
@@ -63,61 +84,4 @@ pub struct LocalTime {
     pub hour: u8,
     /// 0 to 59.
     pub minute: u8,
-}
-
-/// What is sent while the line rings: seizure, mark, message, or keys.
-#[derive(Clone, Debug)]
-pub struct Transmission {
-    rate: Rate,
-}
-
-impl Transmission {
-    /// For a caller. `time`: when the router knows it.
-    pub fn caller(standard: Standard, rate: Rate, party: &Party, time: Option<LocalTime>) -> Self {
-        let _ = (standard, party, time);
-        Self { rate }
-    }
-
-    /// For the message lamp: messages wait, or no more (sent while the line is idle).
-    pub fn message_waiting(standard: Standard, rate: Rate, waiting: bool) -> Self {
-        let _ = (standard, waiting);
-        Self { rate }
-    }
-
-    /// How long it sounds in all.
-    pub fn duration(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// Fills the frame, silence after the end. False when nothing is left.
-    pub fn fill(&mut self, samples: &mut [i16]) -> bool {
-        let _ = self.rate;
-        samples.fill(0);
-        false
-    }
-}
-
-/// Tells who calls into a call (type II): call-waiting tone, alerting signal, the telephone's answer, FSK.
-#[derive(Clone, Debug)]
-pub struct CallWaiting {
-    transmission: Transmission,
-}
-
-impl CallWaiting {
-    /// For a caller who waits.
-    pub fn new(standard: Standard, rate: Rate, party: &Party, time: Option<LocalTime>) -> Self {
-        Self { transmission: Transmission::caller(standard, rate, party, time) }
-    }
-
-    /// A key the detector began to hear: the telephone answers the alerting signal by `D` (some by `A`). True when it was that
-    /// answer, which is nobody's digit.
-    pub fn heard(&mut self, key: Key) -> bool {
-        let _ = key;
-        false
-    }
-
-    /// Replaces the frame for the handset while it must not hear the far end. False when all is over.
-    pub fn fill(&mut self, samples: &mut [i16]) -> bool {
-        self.transmission.fill(samples)
-    }
 }

@@ -37,6 +37,11 @@ impl Generator {
         Self { rate, low: row, high: column, tone: DualTone::default(), state: State::Silent, ramp: 0 }
     }
 
+    /// The rate it makes samples for.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// Begins a key, which sounds for `millis` or until [`Generator::stop`]. A key that sounds already is replaced.
     pub fn start(&mut self, key: Key, millis: Option<u32>) {
         let (low, high) = frequencies(key);

@@ -4,7 +4,7 @@
 
 use super::{HOWLER, distinctive, emergency, hook, off, on, once, quieter, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[400, 200, 400, 2_000];
@@ -36,7 +36,11 @@ pub(crate) const AU: Country = Country {
         special_information: tone(-130, &[on(425, 2_500), off(500)]),
     },
     ringing: Ringing { frequency: 25, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Bell202, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::Bell202,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(60, 250, 400),
     emergency: &[
         emergency("000", "police, fire, ambulance"),

@@ -5,7 +5,7 @@
 
 use super::{distinctive, emergency, hook, off, on, once, tone};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[1_000, 4_000];
@@ -40,7 +40,11 @@ pub(crate) const CN: Country = Country {
         ),
     },
     ringing: Ringing { frequency: 25, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Bell202, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::Bell202,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(80, 700, 900),
     emergency: &[
         emergency("110", "police"),

@@ -4,7 +4,7 @@
 
 use super::{HOWLER, SPECIAL_INFORMATION, distinctive, emergency, hook, off, on, once, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[1_000, 4_000];
@@ -47,7 +47,11 @@ pub(crate) const DE: Country = Country {
         special_information: SPECIAL_INFORMATION,
     },
     ringing: Ringing { frequency: 25, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::V23, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::V23,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(80, 310, 500),
     emergency: &[emergency("112", "fire, ambulance"), emergency("110", "police")],
     dialling: Dialling {

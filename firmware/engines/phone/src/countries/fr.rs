@@ -5,7 +5,7 @@
 
 use super::{HOWLER, distinctive, emergency, hook, off, on, once, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[1_500, 3_500];
@@ -40,7 +40,11 @@ pub(crate) const FR: Country = Country {
         ),
     },
     ringing: Ringing { frequency: 50, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::V23, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::V23,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(180, 350, 500),
     emergency: &[
         emergency("112", "all services"),

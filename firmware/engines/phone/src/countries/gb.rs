@@ -5,7 +5,7 @@
 
 use super::{HOWLER, distinctive, emergency, hook, off, on, once, quieter, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[400, 200, 400, 2_000];
@@ -40,7 +40,11 @@ pub(crate) const GB: Country = Country {
         ),
     },
     ringing: Ringing { frequency: 25, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::V23, delivery: Delivery::AfterReversalAndAlert },
+    caller_id: Standard {
+        modulation: Modulation::V23,
+        delivery: Delivery::AfterReversalAndAlert,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(50, 200, 400),
     emergency: &[
         emergency("999", "police, fire, ambulance, coastguard"),

@@ -5,7 +5,7 @@
 
 use super::{HOWLER, SPECIAL_INFORMATION, distinctive, emergency, hook, modulated, off, on, once, tone};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[1_000, 2_000];
@@ -54,7 +54,11 @@ pub(crate) const JP: Country = Country {
         special_information: SPECIAL_INFORMATION,
     },
     ringing: Ringing { frequency: 16, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Ntt, delivery: Delivery::AfterLoopClosed },
+    caller_id: Standard {
+        modulation: Modulation::Ntt,
+        delivery: Delivery::AfterLoopClosed,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(200, 1000, 1200),
     emergency: &[
         emergency("110", "police"),

@@ -4,7 +4,7 @@
 
 use super::{HOWLER, SPECIAL_INFORMATION, distinctive, emergency, hook, modulated, off, on, once, tone};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[400, 200, 400, 2_000];
@@ -57,7 +57,11 @@ pub(crate) const SG: Country = Country {
         special_information: SPECIAL_INFORMATION,
     },
     ringing: Ringing { frequency: 24, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Bell202, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::Bell202,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(80, 700, 900),
     emergency: &[emergency("999", "police"), emergency("995", "fire, ambulance")],
     dialling: Dialling {

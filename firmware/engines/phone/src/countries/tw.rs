@@ -5,7 +5,7 @@
 
 use super::{HOWLER, SPECIAL_INFORMATION, distinctive, emergency, hook, off, once, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[1_000, 2_000];
@@ -65,7 +65,11 @@ pub(crate) const TW: Country = Country {
         special_information: SPECIAL_INFORMATION,
     },
     ringing: Ringing { frequency: 20, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Bell202, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::Bell202,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(200, 1000, 1200),
     emergency: &[
         emergency("110", "police"),

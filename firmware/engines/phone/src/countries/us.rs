@@ -4,7 +4,7 @@
 
 use super::{HOWLER, distinctive, emergency, hook, off, on, once, tone, two};
 use crate::Country;
-use crate::caller_id::{Delivery, Modulation, Standard};
+use crate::caller_id::{Delivery, Detail, Modulation, Standard};
 use crate::country::{Dialling, Law, Ringing, Tones};
 
 const RING: &[u16] = &[2_000, 4_000];
@@ -67,7 +67,11 @@ pub(crate) const US: Country = Country {
         ),
     },
     ringing: Ringing { frequency: 20, normal: RING, distinctive: distinctive(RING) },
-    caller_id: Standard { modulation: Modulation::Bell202, delivery: Delivery::AfterFirstRing },
+    caller_id: Standard {
+        modulation: Modulation::Bell202,
+        delivery: Delivery::AfterFirstRing,
+        detail: Detail::NumberAndName,
+    },
     hook: hook(300, 1000, 1200),
     emergency: &[
         emergency("911", "police, fire, ambulance"),

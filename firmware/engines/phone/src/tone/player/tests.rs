@@ -30,7 +30,7 @@ fn every_tone_of_every_country_has_its_level_frequencies_and_lengths() {
         for rate in [Rate::Narrow, Rate::Wide] {
             for tone in Tone::ALL {
                 let cadence = country.tones.cadence(tone);
-                let samples = played(country, tone, rate, 30_000);
+                let samples = played(country, tone, rate, 7_000);
                 let mut at = 0;
                 for part in cadence.parts {
                     let name = std::format!("{} {tone:?} {rate:?} part {part:?}", country.code);
