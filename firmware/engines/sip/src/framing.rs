@@ -6,8 +6,6 @@
 //!
 //! Every byte is looked at once for the end of the head, however small the portions.
 
-extern crate alloc;
-
 use alloc::boxed::Box;
 use alloc::vec;
 

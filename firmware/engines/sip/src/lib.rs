@@ -5,10 +5,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod agent;
 mod config;
 pub mod digest;
 pub mod framing;
+#[doc(hidden)]
+pub mod fuzz;
 mod interface;
 pub mod message;
 pub mod transaction;

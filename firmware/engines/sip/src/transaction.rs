@@ -14,8 +14,6 @@
 //! strangers may not.
 //! Does not choose where requests go, and knows no dialogs.
 
-extern crate alloc;
-
 pub mod machine;
 mod matching;
 pub mod timers;
@@ -473,6 +471,12 @@ impl Transactions {
         self.slots.iter().filter(|slot| slot.state.is_some()).count()
     }
 
+    /// Bytes taken at construction, which is all there will ever be.
+    pub fn memory_bytes(&self) -> usize {
+        let slots = self.slots.len() * core::mem::size_of::<Slot>();
+        slots + self.memory.len() + self.answer.len() + self.scratch.len()
+    }
+
     /// What went no further, by reason.
     pub const fn dropped(&self) -> &Counters<Dropped, { Dropped::COUNT }> {
         &self.dropped
@@ -507,7 +511,7 @@ impl Transactions {
     fn start_cancel(&mut self, now: Instant, invite: TransactionId) -> Result<(), Dropped> {
         let slot = self.slot_mut(invite).ok_or(Dropped::WrongState)?;
         match slot.state {
-            _ if slot.cancel == Cancel::Sent => Ok(()),
+            Some(State::ClientInvite(ClientInvite::Proceeding)) if slot.cancel == Cancel::Sent => Ok(()),
             Some(State::ClientInvite(ClientInvite::Calling)) => {
                 slot.cancel = Cancel::Wanted;
                 Ok(())

@@ -59,13 +59,18 @@ impl<'b> Writer<'b> {
         to_tag: Option<&str>,
     ) -> Self {
         let mut writer = Self::status(out, status, if phrase.is_empty() { status.phrase() } else { phrase });
-        let mut is_top = true;
-        for value in request.values(Name::Via) {
-            match Via::parse(value) {
-                Some(via) if is_top => writer.received_via(&via, remote),
-                _ => writer.copied(Name::Via, value),
+        if request.values(Name::Via).all(|value| Via::parse(value).is_some()) {
+            let mut is_top = true;
+            for value in request.values(Name::Via) {
+                match Via::parse(value) {
+                    Some(via) if is_top => writer.received_via(&via, remote),
+                    _ => writer.copied(Name::Via, value),
+                }
+                is_top = false;
             }
-            is_top = false;
+        } else {
+            // Refused for it: it comes back as it was, so that its sender finds it.
+            writer.copy(request, Name::Via);
         }
         if let Some(from) = request.line(Name::From) {
             writer.copied(Name::From, from);

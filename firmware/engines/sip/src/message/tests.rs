@@ -322,8 +322,8 @@ fn names_and_users_survive_writing_and_reading() {
         let address = Named { display: name, uri: format_args!("sip:{}@host.example", UserPart(name)) };
         writer
             .via(crate::Transport::Udp, "192.0.2.1", 5060, "z9hG4bK1")
-            .header(Name::From, &address)
-            .header(Name::To, &address);
+            .header(Name::From, address)
+            .header(Name::To, address);
         let length = writer
             .header(Name::CallId, "1")
             .header(Name::CSeq, "1 OPTIONS")

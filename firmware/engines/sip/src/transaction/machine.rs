@@ -119,12 +119,13 @@ impl State {
 
     /// A request came.
     pub fn begin_server(now: Instant, is_invite: bool) -> Step {
-        let (state, repeat) = if is_invite {
-            (Self::ServerInvite(ServerInvite::Proceeding), Repeat::once(now, TRYING))
+        let (state, timers) = if is_invite {
+            (Self::ServerInvite(ServerInvite::Proceeding), (Repeat::once(now, TRYING), End::Open))
         } else {
-            (Self::Server(Server::Trying), Repeat::NEVER)
+            // After timer F nobody waits for the answer any more: a user agent that forgets to give one costs no slot for ever.
+            (Self::Server(Server::Trying), (Repeat::NEVER, End::At(now + GIVE_UP)))
         };
-        Step { state, act: Act::Pass, timers: Some((repeat, End::Open)) }
+        Step { state, act: Act::Pass, timers: Some(timers) }
     }
 
     /// A response came for a client transaction (sections 17.1.1.2 and 17.1.2.2).
@@ -214,7 +215,7 @@ impl State {
                 }
             }
             Self::Server(Server::Trying | Server::Proceeding) if status.is_provisional() => {
-                (Self::Server(Server::Proceeding), (Repeat::NEVER, End::Open))
+                (Self::Server(Server::Proceeding), (Repeat::NEVER, End::AsBefore))
             }
             Self::Server(Server::Trying | Server::Proceeding) => {
                 let pause = unless_reliable(is_reliable, GIVE_UP);
