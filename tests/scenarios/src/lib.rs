@@ -26,6 +26,7 @@ use dialtone_settings::tree::Settings;
 use embassy_futures::block_on;
 
 pub mod reboot;
+pub mod telephone;
 
 /// A name the ISP knows, and its address.
 pub const EXAMPLE: (&str, Ipv4Addr) = ("example.test", Ipv4Addr::new(203, 0, 113, 9));
