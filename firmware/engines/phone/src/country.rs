@@ -141,3 +141,69 @@ impl Country {
         &countries::US
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tone::Sound;
+
+    #[test]
+    fn ten_countries_are_there_and_found_by_their_code() {
+        for code in ["CN", "us", "Gb", "DE", "FR", "JP", "HK", "SG", "TW", "AU"] {
+            assert!(Country::find(code).is_some_and(|country| country.code.eq_ignore_ascii_case(code)));
+        }
+        assert!(Country::find("XX").is_none());
+    }
+
+    #[test]
+    fn help_is_called_by_the_numbers_of_the_numbering_plans() {
+        for (code, first) in [
+            ("CN", "110 119 120 122"),
+            ("US", "911"),
+            ("GB", "999 112"),
+            ("DE", "112 110"),
+            ("FR", "112 15 17 18 114 115 119 191 196"),
+            ("JP", "110 119 118"),
+            ("HK", "999"),
+            ("SG", "999 995"),
+            ("TW", "110 119"),
+            ("AU", "000 112 106"),
+        ] {
+            let country = Country::find(code).expect("one of ours");
+            for number in first.split(' ') {
+                assert!(country.emergency.iter().any(|one| one.number == number), "{code} {number}");
+            }
+            for (index, one) in country.emergency.iter().enumerate() {
+                assert!(one.number.len() >= 2 && one.number.bytes().all(|byte| byte.is_ascii_digit()));
+                assert!(!country.emergency.iter().skip(index + 1).any(|other| other.number == one.number));
+            }
+        }
+    }
+
+    #[test]
+    fn every_tone_sounds_within_what_a_line_can_carry() {
+        for country in Country::ALL {
+            for tone in Tone::ALL {
+                let cadence = country.tones.cadence(tone);
+                assert!((-300..=0).contains(&cadence.level), "{} {tone:?}", country.code);
+                assert!(cadence.parts.iter().any(|part| part.sound != Sound::Silence));
+                let repeating: u32 =
+                    cadence.parts.iter().filter(|part| !part.once).map(|part| u32::from(part.millis)).sum();
+                let endless = cadence.parts.last().is_some_and(|part| part.millis == 0);
+                assert!(endless || repeating >= 100, "{} {tone:?} repeats without end", country.code);
+            }
+        }
+    }
+
+    #[test]
+    fn flashes_are_shorter_than_hanging_up_and_a_ring_is_followed_by_a_pause() {
+        for country in Country::ALL {
+            let hook = country.hook;
+            assert!(hook.flash_least < hook.flash_most && hook.flash_most < hook.on_hook);
+            assert!(hook.bounce < hook.off_hook && (16..=50).contains(&country.ringing.frequency));
+            for pattern in 0..=8 {
+                assert!(country.ringing.cadence(RingPattern(pattern)).len() % 2 == 0);
+            }
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub mod caller_id;
 pub mod calls;
 mod countries;
 pub mod country;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hook;
 pub mod phone_book;
 pub mod ring;
