@@ -8,6 +8,7 @@ mod baseline;
 mod callgrind;
 mod clock;
 mod dataplane;
+mod echo;
 mod home;
 mod host;
 mod table;
@@ -41,6 +42,12 @@ enum What {
     Host(host::Choice),
     /// Cached answers and leases of `dialtone run` beside dnsmasq. Needs root.
     Dns(host::Choice),
+    /// The line echo canceller on the line models of G.168, beside Speex and OSLEC.
+    Echo {
+        /// Three lines instead of eight.
+        #[arg(long)]
+        quick: bool,
+    },
     /// The kernel and dnsmasq beside themselves: how far ratios wander on this machine. Needs root.
     Control,
     /// Everything, shortened.
@@ -56,14 +63,17 @@ fn main() {
     match Arguments::parse().what {
         What::Dataplane { quick } => dataplane::run(quick),
         What::Callgrind { quick } => callgrind::run(quick),
+        What::Echo { quick } => echo::run(quick),
         What::Quick => {
             dataplane::run(true);
             callgrind::run(true);
+            echo::run(true);
             host::run(Effort::quick(), &[Part::Packets, Part::Services]);
         }
         What::All => {
             dataplane::run(false);
             callgrind::run(false);
+            echo::run(false);
             host::run(Effort::full(), &[Part::Packets, Part::Services]);
         }
         What::Host(choice) => host::run(choice.into(), &[Part::Packets]),

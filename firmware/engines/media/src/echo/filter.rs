@@ -380,7 +380,7 @@ const RENEWED_UNCERTAINTY: f32 = 0.01;
 /// Relevance of a partition in which nothing was found.
 const LEAST_RELEVANCE: f32 = 0.02;
 /// How much of the certainty the frame promises is believed: bins are not as independent as the filter takes them to be.
-const CONFIDENCE: f32 = 0.5;
+const CONFIDENCE: f32 = 0.4;
 /// How fast coefficients become uncertain again, of their squares per frame.
 const DRIFT: f32 = 3e-5;
 /// Partitions that are constrained to their taps in each frame, in turn.

@@ -118,15 +118,15 @@ fn difference(a: &[i16], b: &[i16]) -> Vec<i16> {
 }
 
 #[test]
-fn noise_converges_within_600_ms_to_the_ceiling_of_mu_law_2a() {
+fn noise_converges_within_700_ms_however_late_the_echo_to_the_ceiling_of_mu_law_2a() {
     for seed in 0..8 {
         let delay = (seed as usize * 97) % 700;
         let path = path(seed, delay, 10.0);
         let far = Noise::new(seed + 100).samples(4.0, LEVEL);
         let near = sum(&echo_of(&far, &path), &vec![0; far.len()]);
         let result = returned(&mut filter_alone(), &far, &near);
-        let early = loss_db(&near[4800..5600], &result[4800..5600]);
-        assert!(early >= 20.0, "seed {seed}, delay {delay}: {early} dB after 600 ms");
+        let early = loss_db(&near[5600..6400], &result[5600..6400]);
+        assert!(early >= 20.0, "seed {seed}, delay {delay}: {early} dB after 700 ms");
         let steady = loss_db(&near[24_000..], &result[24_000..]);
         assert!(steady >= 33.0, "seed {seed}, delay {delay}: {steady} dB steady");
     }
