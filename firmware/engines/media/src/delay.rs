@@ -1,7 +1,8 @@
 //! How long packets must wait so that nearly all of them come in time.
 //!
 //! The transit of a packet (arrival minus timestamp, unknown offset) is compared with the fastest of the last 256: what it took longer
-//! is its lateness. The delay aimed at is the lateness that all but 2 % keep below, plus a little. The window also follows clocks that run
+//! is its lateness. The delay aimed at is the lateness that all but 2 % keep below, plus the
+//! grid of 10 ms on which sound is taken. The window also follows clocks that run
 //! unevenly (200 ppm are 1 ms in 5 s). Packets that come in one burst count as one: a single stall is not a habit.
 
 use dialtone_base::Instant;
@@ -97,6 +98,6 @@ impl DelayEstimate {
         let late = recent.get(rank).copied().unwrap_or(self.fastest) - self.fastest;
         // Little is known of a young stream: it keeps its first delay.
         let least = if self.count < 50 { FIRST.min(self.target.max(FLOOR)) } else { FLOOR };
-        self.target = (late + 5_000).clamp(least, CEILING);
+        self.target = (late + FLOOR).clamp(least, CEILING);
     }
 }

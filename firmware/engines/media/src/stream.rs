@@ -29,7 +29,7 @@ pub struct StreamConfig {
     pub send_payload_type: u8,
     /// Payload types that may arrive, and what they carry.
     pub receive: Vec<(u8, Codec), MOST_RECEIVE_TYPES>,
-    /// Milliseconds of sound in a packet we send: 10 to 60 in steps of 10.
+    /// Milliseconds of sound in a packet we send: 10 to 60 in steps of 10, with Opus 20.
     pub packet_time: u8,
     /// Keys as RFC 4733 events; `None`: the peer does not know them.
     pub telephone_event: Option<EventTypes>,

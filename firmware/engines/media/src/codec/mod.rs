@@ -114,7 +114,7 @@ impl Encoder {
         }
     }
 
-    /// Octets of `samples` (10, 20, 40 or 60 ms) in `out`; `None` when they do not fit or there is no encoder.
+    /// Octets of `samples` (10 to 60 ms, Opus always 20) in `out`; `None` when they do not fit or there is no encoder.
     pub fn encode(&mut self, samples: &[i16], out: &mut [u8]) -> Option<usize> {
         match self {
             Self::G711(codec) => {

@@ -448,15 +448,15 @@ fn rtcp_address(media: &Media<'_>, rtp: SocketAddr) -> SocketAddr {
     SocketAddr::new(address, port)
 }
 
-/// The peer's wish, else ours, within its limit, in steps of 10 ms that the codec can pack.
+/// The peer's wish, else ours, within its limit, in steps of 10 ms; Opus always packs 20 ms.
 fn packet_time(media: &Media<'_>, ours: u8, codec: Codec) -> u8 {
     let read =
         |name| media.attribute(name).and_then(|value| value.parse::<u16>().ok()).filter(|value| *value > 0);
     let most = read("maxptime").unwrap_or(60);
     let wish = read("ptime").unwrap_or(u16::from(ours)).min(most).clamp(10, 60) / 10 * 10;
     match (codec, wish) {
-        (Codec::Opus, 30) => 20,
-        (Codec::Opus, 50) => 40,
+        // opus-rs 0.1.40 does not follow a change of frame size; a wish is no duty (RFC 8866 §6.4).
+        (Codec::Opus, _) => 20,
         _ => wish as u8,
     }
 }

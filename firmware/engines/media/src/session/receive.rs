@@ -21,8 +21,9 @@ const LONGEST: usize = 1920;
 const TAKE_OVER: u8 = 3;
 /// RFC 3389: comfort noise, agreed or not.
 const COMFORT_NOISE: u8 = 13;
-/// Share of lost packets from which sound waits for the packet after the lost one, and below which it no longer does.
-const LOOK_AHEAD: f32 = 0.01;
+/// Share of lost packets from which sound waits for the packet after the lost one (one in a hundred), and below which it no
+/// longer does.
+const LOOK_AHEAD: f32 = 0.0099;
 const LOOK_AHEAD_NO_MORE: f32 = 0.002;
 /// Mean square of what bears any cut: −60 dB.
 const QUIET: f32 = 900.0;
@@ -53,7 +54,7 @@ pub(super) struct Receiver {
     /// Milliseconds of one packet.
     packet_time: u32,
     played: u64,
-    concealed: u64,
+    pub concealed: u64,
     stretched_at: Instant,
 }
 
@@ -376,7 +377,7 @@ impl Receiver {
         let Some(excess) = self.jitter.excess(now, self.pending()) else { return };
         let since = (now - self.stretched_at).as_millis();
         let samples = |micros: i64| (micros.max(0) as usize) * unit / 1000;
-        let changed = if excess > 12_000 && (since >= 200 || excess > 40_000) {
+        let changed = if excess > 7_000 && (since >= 400 || excess > 40_000) {
             self.play.shorten(unit, samples(excess), QUIET)
         } else if excess < -4_000 && since >= 60 {
             self.play.lengthen(unit, 10 * unit, QUIET)
