@@ -2,6 +2,7 @@
 
 extern crate std;
 
+mod oracle;
 pub(crate) mod torture;
 
 use core::net::{Ipv6Addr, SocketAddr};
