@@ -39,7 +39,10 @@ impl AlsaCodec {
     /// # Errors
     /// `NotFound` when the library or the device is missing; others with ALSA's own words and what to try.
     pub fn open(device: &str, sample_rate: u32) -> io::Result<Self> {
-        let library = library()?;
+        Self::open_with(library()?, device, sample_rate)
+    }
+
+    fn open_with(library: &'static Library, device: &str, sample_rate: u32) -> io::Result<Self> {
         let playback = Pcm::open(library, device, sample_rate, Direction::Playback)?;
         let capture = Pcm::open(library, device, sample_rate, Direction::Capture)?;
         let frame_length = (sample_rate / 100) as usize;

@@ -274,3 +274,87 @@ impl HandsetLine {
         frame
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dialtone_base::text::Text;
+
+    use super::*;
+    use crate::line::{LineHandle, LineInfo, line};
+
+    fn bench() -> (LineHandle, HandsetLine) {
+        let (handle, driver) = line(LineInfo { name: Text::lossy("phone1"), sample_rate: 8000 });
+        let mut line = HandsetLine::new(driver);
+        line.plug();
+        line.set_loop(Instant::START, true);
+        handle.set_audio(true);
+        while line.poll(Instant::START) != Step::Wait(Some(Instant::from_millis(10))) {}
+        (handle, line)
+    }
+
+    fn frame(value: i16) -> PcmFrame {
+        PcmFrame::from_samples(&[value; 80])
+    }
+
+    #[test]
+    fn a_stall_is_made_up_for_frame_by_frame_and_nothing_is_lost() {
+        let (handle, mut line) = bench();
+        for value in 1..=4 {
+            line.hear(&frame(value));
+        }
+        // The machine slept through four deadlines; the app runs only when the line waits.
+        let mut now = Instant::from_millis(45);
+        let mut played = std::vec::Vec::new();
+        loop {
+            match line.poll(now) {
+                Step::Say(FromLine::Sound(frame)) => played.push(frame.samples()[0]),
+                Step::Say(other) => panic!("{other:?}"),
+                Step::Wait(Some(deadline)) => match handle.captured().pop() {
+                    Some(frame) => handle.playback().push(frame),
+                    None if deadline == Instant::from_millis(50) => break,
+                    None => now = deadline,
+                },
+                Step::Wait(None) => panic!("sound is on"),
+            }
+        }
+        assert_eq!(played, [1, 2, 3, 4]);
+        assert_eq!(now, Instant::from_millis(45), "at once");
+        assert_eq!(handle.losses().total(), 0);
+    }
+
+    #[test]
+    fn a_long_sleep_is_skipped_and_counted_once() {
+        let (handle, mut line) = bench();
+        let now = Instant::from_secs(3600);
+        assert_eq!(line.poll(now), Step::Wait(Some(now + Duration::from_millis(10))));
+        assert_eq!(handle.losses().of(LineLoss::ClockSkipped), 1);
+        assert!(handle.captured().is_empty());
+    }
+
+    #[test]
+    fn deadlines_do_not_drift_in_a_day_and_skew_is_exact() {
+        let day = 24 * 3600 * 100;
+        for (skew, micros) in [(0, 86_400_000_000_u64), (100, 86_408_640_000), (-37, 86_396_803_200)] {
+            let mut clock = FrameClock::start(Instant::START, skew);
+            clock.frames = day;
+            assert_eq!(clock.due(), Instant::from_micros(micros));
+            clock.next();
+            assert!(clock.due().since(Instant::from_micros(micros)).as_micros().abs_diff(10_000) <= 2);
+        }
+    }
+
+    #[test]
+    fn frames_of_another_length_are_cut_to_the_lines_own() {
+        let (handle, mut line) = bench();
+        line.hear(&PcmFrame::from_samples(&[7; 120]));
+        line.hear(&PcmFrame::from_samples(&[8; 40]));
+        line.poll(Instant::from_millis(10));
+        handle.playback().push(frame(0));
+        line.poll(Instant::from_millis(20));
+        line.poll(Instant::from_millis(20));
+        let captured: std::vec::Vec<(i16, i16)> = std::iter::from_fn(|| handle.captured().pop())
+            .map(|frame| (frame.samples()[39], frame.samples()[79]))
+            .collect();
+        assert_eq!(captured, [(7, 7), (7, 8)]);
+    }
+}

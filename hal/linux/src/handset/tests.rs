@@ -350,8 +350,10 @@ fn in_real_time_the_line_keeps_the_pace_of_the_clock() {
     });
     bench.host.run().unwrap();
     let frames = visitor.join().unwrap();
-    // The machine may be busy; the deadlines are absolute, so what is late is made up for.
-    assert!((85..=115).contains(&frames), "{frames} frames in a second");
+    // The deadlines are absolute, so what is late is made up for; a machine that sleeps for longer has to be told by the counter.
+    let skipped = bench.handle.losses().of(LineLoss::ClockSkipped);
+    let expected = if skipped == 0 { 85..=115 } else { 10..=115 };
+    assert!(expected.contains(&frames), "{frames} frames in a second, {skipped} pauses");
     assert!(*closed.borrow());
 }
 
