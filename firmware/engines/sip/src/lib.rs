@@ -7,14 +7,22 @@
 
 extern crate alloc;
 
+mod account;
 mod agent;
+mod call;
 mod config;
+mod dialog;
 pub mod digest;
 pub mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 mod interface;
+mod locate;
 pub mod message;
+mod message_summary;
+mod overload;
+mod registration;
+mod subscription;
 pub mod transaction;
 pub mod transport;
 pub mod uri;
