@@ -10,7 +10,10 @@ use dialtone_services::dataplane::DataplaneService;
 use dialtone_services::devices::DevicesService;
 use dialtone_services::dhcp4::{Dhcp4Service, LeaseJournal, journal};
 use dialtone_services::dns::{DnsService, TCP_INSIDE, TCP_OUTSIDE};
+use dialtone_services::media::{MediaControl, MediaService};
+use dialtone_services::phone::{self, PhoneKeeper, PhoneService};
 use dialtone_services::settings::SettingsControl;
+use dialtone_services::sip::{STREAMS, SipSockets};
 use dialtone_services::stack::{StackRunner, ZoneNet, zone_stack};
 use dialtone_services::state::RouterState;
 use dialtone_services::wan::WanService;
@@ -24,8 +27,8 @@ pub const WEB_TASKS: usize = 8;
 const GUEST_CONNECTIONS: usize = 2;
 /// Sockets of the LAN and the guest stack: DNS, web, and what comes.
 const INSIDE_SOCKETS: usize = 32;
-/// Sockets of the WAN stack: name look-ups under way, time.
-const WAN_SOCKETS: usize = 96;
+/// Sockets of the WAN stack: name look-ups under way, time, SIP, two for each call's voice.
+const WAN_SOCKETS: usize = 112;
 
 pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let mut random = Random::new(board.seed.clone());
@@ -73,6 +76,11 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     let flash = board.flash.share();
     let control = SettingsControl::leak();
     spawner.spawn(settings_task(flash.clone(), control, state).expect("one router per process"));
+    // The voice path and its sockets take a good part of a small board's memory: only where there is a telephone.
+    if !board.lines.is_empty() {
+        let seeds = [random.derive_seed(), random.derive_seed()];
+        telephone(spawner, &board.lines, wan, dns, flash.clone(), control, seeds, state);
+    }
     spawner.spawn(journal_task(flash, journal, state).expect("one router per process"));
     let devices = DevicesService::new(board.profile.devices, state);
     spawner.spawn(devices_task(devices).expect("one router per process"));
@@ -81,6 +89,62 @@ pub(crate) fn start(spawner: Spawner, board: Board) -> &'static RouterState {
     }
     state.note(Event::Started);
     state
+}
+
+/// Lines, calls, SIP and the voice path.
+#[allow(clippy::too_many_arguments)]
+fn telephone(
+    spawner: Spawner,
+    lines: &[LineHandle],
+    wan: ZoneNet,
+    dns: &'static DnsService,
+    flash: SharedFlash,
+    control: &'static SettingsControl,
+    [voice_seed, calls_seed]: [Seed; 2],
+    state: &'static RouterState,
+) {
+    let sockets = SipSockets::leak(wan);
+    let orders = MediaControl::leak();
+    let keeper = PhoneKeeper::leak();
+    let voice = MediaService::new(lines, wan, orders, voice_seed);
+    let phone = PhoneService::new(lines, sockets, orders, keeper, calls_seed, state);
+    spawner.spawn(media_task(voice).expect("one router per process"));
+    spawner.spawn(phone_task(phone).expect("one router per process"));
+    spawner.spawn(sip_names_task(sockets, dns).expect("one router per process"));
+    for index in 0..STREAMS {
+        spawner.spawn(sip_stream_task(sockets, index).expect("STREAMS tasks"));
+    }
+    spawner.spawn(phone_keeper_task(flash, keeper, control, state).expect("one router per process"));
+}
+
+#[embassy_executor::task]
+async fn media_task(service: MediaService) -> ! {
+    service.run().await
+}
+
+#[embassy_executor::task]
+async fn phone_task(service: PhoneService) -> ! {
+    service.run().await
+}
+
+#[embassy_executor::task]
+async fn sip_names_task(sockets: &'static SipSockets, dns: &'static DnsService) -> ! {
+    sockets.look_up(dns.resolver()).await
+}
+
+#[embassy_executor::task(pool_size = STREAMS)]
+async fn sip_stream_task(sockets: &'static SipSockets, index: usize) -> ! {
+    sockets.carry_stream(index).await
+}
+
+#[embassy_executor::task]
+async fn phone_keeper_task(
+    flash: SharedFlash,
+    keeper: &'static PhoneKeeper,
+    control: &'static SettingsControl,
+    state: &'static RouterState,
+) -> ! {
+    phone::keep(flash, keeper, control, state).await
 }
 
 #[embassy_executor::task(pool_size = 3)]

@@ -63,11 +63,74 @@ async fn answer(line: &str, control: &SettingsControl, state: &RouterState) -> A
         "counters" => counters(state, &mut out),
         "events" => events(state, &state.events, &mut out),
         "traffic" => events(state, &state.traffic, &mut out),
+        "phone" => telephone(state, &mut out),
+        "calls" => calls(state, &mut out),
         "trace" => return trace(rest, state).await,
         "settings" => return settings(rest, control, state).await,
         _ => return Err(format!("there is no command \"{word}\"; try help")),
     }
     Ok(out)
+}
+
+fn telephone(state: &RouterState, out: &mut String) {
+    let (lines, numbers) = critical_section::with(|token| {
+        (state.lines.borrow_ref(token).clone(), state.numbers.borrow_ref(token).clone())
+    });
+    if lines.is_empty() {
+        out.push_str("this board has no telephone line\n");
+    }
+    for (index, line) in lines.iter().enumerate() {
+        let _ = writeln!(out, "line {} ({}): {}", index + 1, line.name, line.state);
+    }
+    if numbers.is_empty() {
+        out.push_str("no number is set; see \"settings explain telephony.accounts\"\n");
+    }
+    for number in &numbers {
+        let _ = writeln!(out, "number {} (account {}): {}", number.number, number.account, number.state);
+    }
+}
+
+fn calls(state: &RouterState, out: &mut String) {
+    use dialtone_phone::call_log::{Direction, Outcome};
+    let log = critical_section::with(|token| state.call_log.borrow_ref(token).clone());
+    if log.iter().next().is_none() {
+        out.push_str("no call yet\n");
+    }
+    for entry in log.iter() {
+        let direction = match entry.direction {
+            Direction::In => "from",
+            Direction::Out => "to",
+            Direction::Inside => "inside",
+        };
+        let outcome = match entry.outcome {
+            Outcome::Answered => "answered",
+            Outcome::Missed => "missed",
+            Outcome::AnsweredElsewhere => "answered elsewhere",
+            Outcome::Rejected => "refused",
+            Outcome::Forwarded => "forwarded",
+            Outcome::Busy => "busy",
+            Outcome::NoAnswer => "no answer",
+            Outcome::Failed => "failed",
+            Outcome::Blocked => "blocked",
+        };
+        let shown = if entry.party.number.is_empty() { "a withheld number" } else { &entry.party.number };
+        match entry.at {
+            Some(at) => {
+                let _ = write!(out, "{at} ");
+            }
+            None => out.push_str("(time unknown) "),
+        }
+        let _ = write!(out, "{direction} {shown}");
+        if !entry.party.name.is_empty() {
+            let _ = write!(out, " \"{}\"", entry.party.name);
+        }
+        let _ = write!(out, ": {outcome}, {} s", entry.seconds);
+        if let Some(quality) = &entry.quality {
+            let mos = quality.mos_hundredths;
+            let _ = write!(out, ", sound {}.{:02} of 4.50", mos / 100, mos % 100);
+        }
+        out.push('\n');
+    }
 }
 
 async fn settings(line: &str, control: &SettingsControl, state: &RouterState) -> Answer {
@@ -163,10 +226,10 @@ async fn trace(line: &str, state: &RouterState) -> Answer {
             }
             Ok(out)
         }
-        _ => {
-            Err("say \"trace start [PACKETS] [MAC] [ADDRESS] [port=N]\", \"trace show\" or \"trace stop\""
-                .into())
-        }
+        _ => Err("say \"phone                       telephone lines and numbers
+calls                       the last calls, newest first
+trace start [PACKETS] [MAC] [ADDRESS] [port=N]\", \"trace show\" or \"trace stop\""
+            .into()),
     }
 }
 

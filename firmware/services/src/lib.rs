@@ -13,6 +13,8 @@ pub mod devices;
 pub mod dhcp4;
 pub mod dns;
 pub mod door;
+pub mod media;
+pub mod phone;
 pub mod settings;
 pub mod sip;
 pub mod sntp;

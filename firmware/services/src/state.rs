@@ -12,12 +12,14 @@ use core::net::Ipv4Addr;
 
 use critical_section::Mutex;
 use dialtone_base::event::{Entry, Event, EventRing};
+use dialtone_base::telephony::Number;
 use dialtone_base::text::Text;
 use dialtone_base::time::UnixTime;
 use dialtone_base::{Instant, Ipv4Prefix, MacAddress, PortId, PortSet, Zone};
 use dialtone_dataplane as dataplane;
 use dialtone_devices::Device;
 use dialtone_hal_api::port::PortInfo;
+use dialtone_phone::call_log::CallLog;
 use dialtone_settings::tree::Settings;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
@@ -64,6 +66,12 @@ pub struct RouterState {
     pub devices: Mutex<RefCell<Vec<Device>>>,
     /// The home's names, each once. Written by the devices service.
     pub names: Watch<CriticalSectionRawMutex, Arc<[HomeName]>, WATCHERS>,
+    /// The telephone lines. Written by the phone service.
+    pub lines: Mutex<RefCell<Vec<LineView>>>,
+    /// The telephone numbers. Written by the phone service.
+    pub numbers: Mutex<RefCell<Vec<NumberView>>>,
+    /// The last calls. Not for the page, which every device of the home can read. Written by the phone's keeper.
+    pub call_log: Mutex<RefCell<CallLog>>,
     /// Wall-clock time, once known. Written by the SNTP service.
     clock: Mutex<Cell<Option<ClockReading>>>,
     /// The board's ports in their order, fixed.
@@ -132,6 +140,30 @@ pub struct LeaseView {
     pub reserved: bool,
 }
 
+/// A telephone line as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineView {
+    /// The board's name for it.
+    pub name: Text<15>,
+    /// `on-hook`, `ringing`, `off-hook` or `talking`.
+    pub state: &'static str,
+}
+
+/// A telephone number of an account as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberView {
+    /// Position of the account in the settings.
+    pub account: u8,
+    /// Position among the account's numbers.
+    pub index: u8,
+    /// The number.
+    pub number: Number,
+    /// It can be called.
+    pub up: bool,
+    /// In a few words.
+    pub state: &'static str,
+}
+
 /// A name below the home's domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HomeName {
@@ -174,6 +206,9 @@ impl RouterState {
             leases_changed: Signal::new(),
             devices: Mutex::new(RefCell::new(Vec::new())),
             names: Watch::new(),
+            lines: Mutex::new(RefCell::new(Vec::new())),
+            numbers: Mutex::new(RefCell::new(Vec::new())),
+            call_log: Mutex::new(RefCell::new(CallLog::new())),
             clock: Mutex::new(Cell::new(None)),
             ports,
             links: Mutex::new(Cell::new(PortSet::EMPTY)),

@@ -14,6 +14,7 @@ use dialtone_base::event::Event;
 use dialtone_board_linux::{Machine, Options, Running};
 use dialtone_hal_linux::custody::Custody;
 use dialtone_hal_linux::executor::Host;
+use dialtone_hal_linux::line::{LineKind, LineSpec};
 use dialtone_hal_linux::port::choose::Driver;
 use dialtone_hal_linux::privileges;
 use dialtone_hal_linux::signals::Signals;
@@ -43,6 +44,11 @@ pub struct Arguments {
     /// Where the console listens, for `dialtone settings` and `dialtone console`.
     #[arg(long, value_name = "PATH", default_value = "/run/dialtone/console.sock")]
     socket: PathBuf,
+    /// A telephone line, first socket first: socket:PATH for `dialtone handset`, or ag1171:CHIP,rm=N,fr=N,shk=N[,pd=N],alsa=DEVICE for
+    /// a real telephone (docs/real-line.md); either with ,rate=8000 or ,rate=16000. Default: two sockets, phone1.sock and phone2.sock,
+    /// beside the console's.
+    #[arg(long = "line", value_name = "LINE")]
+    lines: Vec<LineSpec>,
     /// How to reach the interfaces: auto, xdp, packet, or tap (devices of these names are made).
     #[arg(long, value_name = "DRIVER", default_value_t)]
     driver: Driver,
@@ -118,7 +124,8 @@ fn serve(
 fn read_settings(file: &Path) -> Result<Box<Settings>, String> {
     let about = |fault: String| format!("settings file {}: {fault}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| about(error.to_string()))?;
-    json::import(&text).map_err(|refused| about(refused.to_string()))
+    // Passwords must be written out here: there is no router yet that knows them.
+    json::import_over(&Settings::default(), &text).map_err(|refused| about(refused.to_string()))
 }
 
 fn options(arguments: &Arguments) -> Result<Options, String> {
@@ -138,7 +145,21 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
     if let Some((name, _)) = ports.iter().find(|(name, _)| !seen.insert(name)) {
         return Err(format!("{name} is named twice: an interface is WAN, LAN or guest"));
     }
+    let lines = match arguments.lines.as_slice() {
+        [] => {
+            let folder = arguments.socket.parent().unwrap_or(Path::new("."));
+            // One wideband and one not, like the sockets of a real router.
+            [("phone1.sock", 16_000), ("phone2.sock", 8_000)]
+                .map(|(name, sample_rate)| LineSpec {
+                    sample_rate,
+                    kind: LineKind::Socket(folder.join(name)),
+                })
+                .to_vec()
+        }
+        lines => lines.to_vec(),
+    };
     Ok(Options {
+        lines,
         ports,
         driver: arguments.driver,
         flash: arguments.flash.clone(),

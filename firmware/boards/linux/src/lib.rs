@@ -1,4 +1,4 @@
-//! Linux as the router's board: interfaces as ports, a file as flash, a socket as console.
+//! Linux as the router's board: interfaces as ports, a file as flash, sockets as console and telephone lines.
 //!
 //! Two steps, because rights are dropped between them: [`Machine::open`] takes everything that needs them, then
 //! [`Machine::start`] runs the firmware. Does not parse command lines (`tools/dialtone`) and holds no drivers (`hal/linux`).
@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use dialtone_app::{Board, Profile};
 use dialtone_base::{FramePool, Zone};
 use dialtone_hal_api::console::console;
+use dialtone_hal_api::line::{LineInfo, line};
 use dialtone_hal_api::port::port;
 use dialtone_hal_linux::console::ConsoleSocket;
 use dialtone_hal_linux::custody::Custody;
 use dialtone_hal_linux::entropy;
 use dialtone_hal_linux::executor::Host;
 use dialtone_hal_linux::flash::{FLASH_SIZE, FileFlash};
+use dialtone_hal_linux::line::{LineParking, LineSpec, OpenedLine};
 use dialtone_hal_linux::port::Drops;
 use dialtone_hal_linux::port::choose::{self, Driver, Opened};
 use dialtone_services::state::RouterState;
@@ -33,6 +35,8 @@ pub struct Options {
     pub flash: PathBuf,
     /// Where the console listens.
     pub socket: PathBuf,
+    /// Its telephone lines.
+    pub lines: Vec<LineSpec>,
 }
 
 /// Everything opened, nothing running.
@@ -40,6 +44,9 @@ pub struct Machine {
     ports: Vec<Opened>,
     flash: FileFlash,
     console: ConsoleSocket,
+    lines: Vec<(LineInfo, OpenedLine)>,
+    /// Kept until the router ends: then no wire rings any more.
+    _parking: Vec<LineParking>,
 }
 
 /// The router at work.
@@ -48,6 +55,7 @@ pub struct Running {
     pub state: &'static RouterState,
     /// What each port dropped, by name.
     pub drops: Vec<(String, Drops)>,
+    _parking: Vec<LineParking>,
 }
 
 impl Machine {
@@ -66,7 +74,18 @@ impl Machine {
             .iter()
             .map(|(name, zone)| choose::open(options.driver, name, *zone, custody))
             .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { ports, flash, console })
+        let (mut lines, mut parking) = (Vec::new(), Vec::new());
+        for (index, spec) in options.lines.iter().enumerate() {
+            let name = format!("phone{}", index + 1);
+            let (opened, parked) =
+                spec.open().map_err(|error| about(error, format!("line {name}"), "--line"))?;
+            if let Some(socket) = spec.socket() {
+                custody.remove_at_end(socket);
+            }
+            lines.push((opened.info(&name), opened));
+            parking.push(parked);
+        }
+        Ok(Self { ports, flash, console, lines, _parking: parking })
     }
 
     /// Puts `settings` into flash, as if they had been confirmed before the power went off; whether they are new there.
@@ -129,16 +148,28 @@ impl Machine {
             let error = socket.run(&reactor, console_driver).await;
             dialtone_base::warn!("the console stopped: {error}");
         });
+        let mut lines = Vec::new();
+        for (info, opened) in self.lines {
+            let (handle, driver) = line(info);
+            lines.push(handle);
+            let reactor = host.reactor();
+            host.spawn(async move {
+                let name = driver.info.name.clone();
+                let error = opened.run(reactor, driver).await;
+                dialtone_base::warn!("{name} stopped: {error}");
+            });
+        }
         let board = Board {
             profile: Profile::HOME,
             pool,
             ports: handles,
-            lines: Vec::new(),
+            lines,
             flash,
             console: Some(console_handle),
             seed: entropy::seed()?,
         };
-        Ok(Running { state: dialtone_app::run(host.spawner(), board), drops })
+        let state = dialtone_app::run(host.spawner(), board);
+        Ok(Running { state, drops, _parking: self._parking })
     }
 }
 

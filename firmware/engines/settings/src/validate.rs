@@ -10,6 +10,7 @@ use dialtone_base::text::Text;
 use dialtone_base::{Ipv4Prefix, Zone};
 
 mod telephony;
+pub use telephony::COUNTRIES;
 
 use crate::names::{is_domain, is_label};
 use crate::tree::{
