@@ -14,7 +14,6 @@ use dialtone_base::{Duration, Instant, Random, Seed};
 use dialtone_hal_linux::clock;
 use dialtone_hal_linux::executor::Host as Executor;
 use dialtone_hal_testkit::FakeFlash;
-use dialtone_hal_testkit::handset::{Faults, Handset, handset};
 use dialtone_netsim::board::{self, Blueprint, FLASH_PAGES, Home};
 use dialtone_netsim::dns_message::{Answer, TYPE_A};
 use dialtone_netsim::isp::Profile as IspProfile;
@@ -311,33 +310,6 @@ impl Scenario {
         });
         self.world().device(device).tcp_finish(handle);
         (!back.is_empty()).then(|| String::from_utf8_lossy(&back).into_owned())
-    }
-
-    /// Plugs a telephone into a line; once for each.
-    pub fn telephone(&mut self, line: usize) -> Rc<Handset> {
-        self.telephone_with(line, Faults::default())
-    }
-
-    /// Plugs a bad telephone into a line.
-    pub fn telephone_with(&mut self, line: usize, faults: Faults) -> Rc<Handset> {
-        let driver = self.home.lines[line].clone();
-        let (handset, wire) = handset(driver, faults, Seed::from_number(self.seed + line as u64));
-        self.executor.spawn(wire.run());
-        Rc::new(handset)
-    }
-
-    /// Lets people act: until `script` ends, which must be within `limit`. What it came to.
-    #[track_caller]
-    pub fn act<T: 'static>(&mut self, limit: Duration, script: impl Future<Output = T> + 'static) -> T {
-        let result = Rc::new(RefCell::new(None));
-        let place = result.clone();
-        self.executor.spawn(async move {
-            let value = script.await;
-            *place.borrow_mut() = Some(value);
-        });
-        self.expect("people came to the end of what they wanted to do", limit, |_| result.borrow().is_some());
-        let value = result.borrow_mut().take();
-        value.expect("just seen")
     }
 
     /// Types a line on the router's console.
