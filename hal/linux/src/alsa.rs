@@ -1,7 +1,7 @@
 //! A sound card as a line's converter, through the system's ALSA library, which is found when the program runs.
 //!
-//! One channel of 16-bit samples, frames of 10 ms, both directions of one device. Capture is the clock: a thread of its own reads
-//! frame after frame into a short queue and wakes the line; playing never blocks and happens where it is called. What overruns or runs dry
+//! One channel of 16-bit samples, frames of 10 ms, both directions of one device. Capture is the clock: a thread of its own, started when
+//! sound is first wanted, reads frame after frame into a short queue and wakes the line; playing never blocks and happens where it is called. What overruns or runs dry
 //! is recovered and counted. Building needs no ALSA package; a machine without the library gets an error that says what to install. Does
 //! not set the mixer: `alsamixer` does.
 
@@ -23,7 +23,15 @@ pub struct AlsaCodec {
     playback: Pcm,
     frame_length: usize,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    reading: Reading,
+}
+
+/// The other direction: at hand until sound is first wanted, because a router drops its rights while it has one thread.
+enum Reading {
+    Opened(Pcm),
+    Thread(JoinHandle<()>),
+    /// The system had no thread for it, or this codec ends.
+    Ended,
 }
 
 /// The device's buffer: four frames.
@@ -46,12 +54,22 @@ impl AlsaCodec {
         let playback = Pcm::open(library, device, sample_rate, Direction::Playback)?;
         let capture = Pcm::open(library, device, sample_rate, Direction::Capture)?;
         let frame_length = (sample_rate / 100) as usize;
-        let shared = Arc::new(Shared::default());
-        let thread = std::thread::Builder::new().name("line-capture".into()).spawn({
-            let shared = shared.clone();
-            move || shared.capture(&capture, frame_length)
-        })?;
-        Ok(Self { playback, frame_length, shared, thread: Some(thread) })
+        Ok(Self { playback, frame_length, shared: Arc::default(), reading: Reading::Opened(capture) })
+    }
+
+    fn start_reading(&mut self) -> Result<(), LineLoss> {
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Ended) {
+            Reading::Opened(capture) => {
+                let (shared, frame_length) = (self.shared.clone(), self.frame_length);
+                let thread = std::thread::Builder::new().name("line-capture".into());
+                match thread.spawn(move || shared.capture(&capture, frame_length)) {
+                    Ok(thread) => Reading::Thread(thread),
+                    Err(_) => Reading::Ended,
+                }
+            }
+            running => running,
+        };
+        if matches!(self.reading, Reading::Thread(_)) { Ok(()) } else { Err(LineLoss::Hardware) }
     }
 
     /// Silence ahead of the app's first answer, then the device runs.
@@ -66,6 +84,7 @@ impl AlsaCodec {
 
 impl Codec for AlsaCodec {
     fn start(&mut self) -> Result<(), LineLoss> {
+        self.start_reading()?;
         self.start_playing()?;
         let mut state = self.shared.lock();
         state.captured.clear();
@@ -116,7 +135,7 @@ impl Drop for AlsaCodec {
     fn drop(&mut self) {
         self.shared.lock().wanted = Wanted::Nothing;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        if let Reading::Thread(thread) = std::mem::replace(&mut self.reading, Reading::Ended) {
             // It wakes after at most one frame; a panic there was shown already.
             let _ = thread.join();
         }

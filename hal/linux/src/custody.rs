@@ -1,4 +1,4 @@
-//! Takes an interface away from the kernel's own stack, and gives it back as it was.
+//! Takes an interface away from the kernel's own stack, and gives it back as it was; leaves no telephone ringing.
 //!
 //! Taken: what arrives is dropped behind the packet taps ([`IngressDrop`]), so the kernel can neither answer (ARP, RST, ICMP)
 //! nor forward beside us; addresses and routes are removed; IPv6 is off. Given back by a [`Guardian`], a small process that
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dialtone_base::warn;
 
+use crate::gpio::Wiring;
 use crate::interface::Interface;
 use crate::netlink::{IngressDrop, Message, Netlink};
 
@@ -21,6 +22,7 @@ pub struct Custody {
     before: Vec<Before>,
     cut_off: Vec<IngressDrop>,
     files: Vec<PathBuf>,
+    modules: Vec<Wiring>,
 }
 
 /// How an interface was.
@@ -80,12 +82,18 @@ impl Custody {
         self.files.push(file.to_owned());
     }
 
+    /// Has a telephone module put to rest at the end: the kernel keeps its pins as they were, and ringing is no state to be left in.
+    pub fn park_at_end(&mut self, module: &Wiring) {
+        self.modules.push(module.clone());
+    }
+
     /// Gives everything back now. For programs without a [`Guardian`].
     pub fn give_back(&self) {
         self.before.iter().for_each(Before::restore);
         for file in &self.files {
             let _ = fs::remove_file(file);
         }
+        self.modules.iter().for_each(Wiring::park);
     }
 
     /// Starts the process that gives everything back when this one ends. Call it while the program has one thread and

@@ -1,13 +1,14 @@
 //! A module's pins on Linux: lines of a GPIO character device, through `linux-embedded-hal`.
 //!
-//! Outputs are shared with a [`Parking`], which puts the module to rest when the router ends: ringing off, forward battery. The kernel keeps
-//! an output as it was when its program dies, so a router that is killed in the middle of a ring (SIGKILL) leaves ringing voltage on the
-//! wires until it is started again.
+//! The kernel keeps an output as it was when its program ends, and a module must not be left ringing. So outputs are shared with a
+//! [`Parking`], which puts the module to rest when the router ends in order, and the guardian process does it ([`Wiring::park`]) however it ends.
 
 use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use dialtone_slic_ag1171::Pins;
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
@@ -73,6 +74,19 @@ impl Wiring {
         let power_down = self.power_down.map(|offset| pin("PD", offset, open_drain, 1)).transpose()?;
         let hook = pin("SHK", self.hook, LineRequestFlags::INPUT, 0)?;
         Ok(shared(ring_mode, forward, hook, power_down))
+    }
+
+    /// Puts the module to rest after the router's end, whose lines the kernel may need a moment to let go.
+    pub fn park(&self) {
+        for _ in 0..20 {
+            match self.open() {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    thread::sleep(Duration::from_millis(50))
+                }
+                // Taking the lines has set them; no chip, nothing to set.
+                _ => return,
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use dialtone_hal_api::line::{LineDriver, LineInfo};
 use dialtone_slic_ag1171::{Ag1171, Runner};
 
 use crate::alsa::AlsaCodec;
+use crate::custody::Custody;
 use crate::executor::Reactor;
 use crate::gpio::{ModulePins, Parking, Wiring};
 use crate::handset::HandsetSocket;
@@ -160,7 +161,15 @@ impl LineSpec {
         }
     }
 
-    /// Takes all that the line needs. Keep the second part until the router ends.
+    /// Has the guardian clean up after it: the socket removed, the module put to rest, however the router ends.
+    pub fn leave_to(&self, custody: &mut Custody) {
+        match &self.kind {
+            LineKind::Socket(path) => custody.remove_at_end(path),
+            LineKind::Ag1171 { wiring, .. } => custody.park_at_end(wiring),
+        }
+    }
+
+    /// Takes all that the line needs and starts no thread, so that rights can be dropped afterwards. Keep the second part until the router ends.
     ///
     /// # Errors
     /// With a text for people.

@@ -183,6 +183,7 @@ fn what_overruns_or_runs_dry_is_recovered_and_a_device_that_is_gone_is_said_so()
     );
 
     let mut codec = AlsaCodec::open_with(&FAILING, "hw:1", 8000).unwrap();
+    assert!(matches!(codec.reading, Reading::Opened(_)), "no second thread before rights are dropped");
     codec.start().unwrap();
     let good = |codec: &mut AlsaCodec| {
         // Those that were read before the fault was ordered come first.
