@@ -1,13 +1,16 @@
-//! The keypad's tones (ITU-T Q.23): made by [`Generator`], heard by [`Detector`] to the figures of Q.24.
+//! The keypad's tones (ITU-T Q.23): made by [`Generator`], heard by [`Detector`] to the figures of Q.24 (on a line
+//! by [`NearEnd`], which knows what is played).
 //!
 //! A key is two sines at once, one of four low frequencies (its row) and one of four high ones (its column).
 
 mod detector;
 mod filter;
 mod generator;
+mod near_end;
 
 pub use detector::{Detector, Event};
 pub use generator::Generator;
+pub use near_end::NearEnd;
 
 use dialtone_base::telephony::Key;
 

@@ -3,6 +3,10 @@
 //! One file per country under `countries/`, with its sources. Compared with libtonezone by `tests/oracles`, whose README says where we
 //! differ and why.
 
+use core::fmt::Write;
+
+use dialtone_base::telephony::Number;
+
 use crate::caller_id;
 use crate::calls::RingPattern;
 use crate::countries;
@@ -63,6 +67,23 @@ pub struct Dialling {
     pub trunk_prefix: &'static str,
     /// Most digits of a national number without its trunk prefix.
     pub most_national_digits: u8,
+}
+
+impl Dialling {
+    /// A number as people here would dial it, so that a telephone can show it and call back: `+` and our own country code become
+    /// the trunk prefix, another's the international prefix. In North America ten digits are shown. Other numbers stay as they are.
+    pub fn as_dialled(&self, number: &str) -> Number {
+        let Some(international) = number.strip_prefix('+') else { return Number::lossy(number) };
+        let mut out = Number::new();
+        let (prefix, rest) = match international.strip_prefix(self.country_code) {
+            Some(national) if self.country_code == "1" => ("", national),
+            Some(national) => (self.trunk_prefix, national),
+            None => (self.international_prefix, international),
+        };
+        // What does not fit is left out, and does not fail.
+        let _ = out.write_str(prefix).and_then(|()| out.write_str(rest));
+        out
+    }
 }
 
 /// A country's tones.
@@ -177,6 +198,22 @@ mod tests {
                 assert!(one.number.len() >= 2 && one.number.bytes().all(|byte| byte.is_ascii_digit()));
                 assert!(!country.emergency.iter().skip(index + 1).any(|other| other.number == one.number));
             }
+        }
+    }
+
+    #[test]
+    fn a_caller_is_shown_as_he_can_be_called_back() {
+        for (code, number, shown) in [
+            ("DE", "+493012345", "03012345"),
+            ("DE", "+442071234567", "00442071234567"),
+            ("DE", "110", "110"),
+            ("US", "+12125551212", "2125551212"),
+            ("US", "+493012345", "011493012345"),
+            ("SG", "+6561234567", "61234567"),
+            ("CN", "anna", "anna"),
+        ] {
+            let country = Country::find(code).expect("one of ours");
+            assert_eq!(country.dialling.as_dialled(number).as_str(), shown, "{code} {number}");
         }
     }
 

@@ -414,9 +414,9 @@ const TWIST_COLUMN: f32 = 1.884;
 const TWIST_ROW: f32 = 2.985;
 /// Nearly all there is: at each look, and at all but the first together, which may have seen the rise.
 const PURITY: f32 = 0.8;
-const MEAN_PURITY: f32 = 0.9;
+const MEAN_PURITY: f32 = 0.92;
 /// A key has nothing below its row but noise.
-const BELOW: f32 = 0.06;
+const BELOW: f32 = 0.04;
 /// A dial tone has been there for 120 ms.
 const STEADY_LOOKS: usize = 24;
 /// Amplitudes may not change by more than 2 dB from look to look.
