@@ -79,9 +79,7 @@ impl Machine {
             let name = format!("phone{}", index + 1);
             let (opened, parked) =
                 spec.open().map_err(|error| about(error, format!("line {name}"), "--line"))?;
-            if let Some(socket) = spec.socket() {
-                custody.remove_at_end(socket);
-            }
+            spec.leave_to(custody);
             lines.push((opened.info(&name), opened));
             parking.push(parked);
         }
