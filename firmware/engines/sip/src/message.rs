@@ -132,7 +132,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Reads the head of a message that was found sound before and kept without its body. `None` when it is not one.
+    /// Reads a message that was found sound before and was kept, perhaps without its body. `None` when it is not one.
     pub(crate) fn parse_head(bytes: &'a [u8]) -> Option<Self> {
         let (line_end, mut at) = line_end(bytes, 0)?;
         let (start_line, _) = read_start_line(bytes.get(..line_end)?).ok()?;
@@ -140,6 +140,7 @@ impl<'a> Message<'a> {
         while let Some(next) = message.read_line(at).ok()? {
             at = next;
         }
+        message.body = bytes.get(at + 2..).unwrap_or_default();
         Some(message)
     }
 

@@ -55,7 +55,7 @@ impl Default for Capacity {
 }
 
 /// One transaction. Never used twice in a row for the same slot: an old one finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionId {
     slot: u16,
     generation: u32,
@@ -252,7 +252,8 @@ impl Transactions {
         self.counted(result)
     }
 
-    /// Answers a request.
+    /// Answers a request. A provisional answer takes the place of the one before it, also of a reliable one that waits for its PRACK: RFC 3262
+    /// wants that one acknowledged first.
     ///
     /// # Errors
     /// [`Dropped::WrongState`] when it has its final answer, [`Dropped::TooLong`], [`Dropped::NotSip`].
@@ -286,7 +287,7 @@ impl Transactions {
         }
     }
 
-    /// The head of the request, without body: to build answers, or what follows it, from. `None` when the transaction is gone.
+    /// The request: to build answers, or what follows it, from. Of a received one without its body. `None` when the transaction is gone.
     pub fn request(&self, transaction: TransactionId) -> Option<Message<'_>> {
         let slot = self.slot(transaction)?;
         Message::parse_head(
@@ -392,12 +393,12 @@ impl Transactions {
         if let Some(slot) = self.forget.take() {
             self.free(slot);
         }
-        if let Some((flow, length)) = self.answer_to.take()
-            && let Some(bytes) = self.answer.get(..length)
-            && let Some(place) = out.get_mut(..length)
-        {
-            place.copy_from_slice(bytes);
-            return Output::Transmit { flow, length };
+        if let Some((flow, length)) = self.answer_to.take() {
+            if let (Some(bytes), Some(place)) = (self.answer.get(..length), out.get_mut(..length)) {
+                place.copy_from_slice(bytes);
+                return Output::Transmit { flow, length };
+            }
+            self.dropped.count(Dropped::TooLong);
         }
         let mut next: Option<Instant> = None;
         for index in 0..self.slots.len() {

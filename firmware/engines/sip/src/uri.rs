@@ -255,11 +255,9 @@ impl<'a> Uri<'a> {
         self.port
     }
 
-    /// The value of a parameter: `Some("")` for one without value.
+    /// The value of a parameter, still escaped: `Some("")` for one without value. Names compare unescaped and without case.
     pub fn parameter(&self, name: &str) -> Option<&'a str> {
-        self.parameters()
-            .find(|(found, _)| found.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.unwrap_or(""))
+        self.parameters().find(|(found, _)| is_same(found, name)).map(|(_, value)| value.unwrap_or(""))
     }
 
     /// All parameters, in order.
@@ -334,7 +332,7 @@ impl<'a> Uri<'a> {
 
     fn parameters_agree(&self, other: &Uri<'_>) -> bool {
         self.parameters().take(MOST_PARAMETERS).all(|(name, value)| match other.parameter(name) {
-            Some(theirs) => theirs.eq_ignore_ascii_case(value.unwrap_or("")),
+            Some(theirs) => is_same(theirs, value.unwrap_or("")),
             None => !["user", "ttl", "method", "maddr", "transport"]
                 .iter()
                 .any(|strict| strict.eq_ignore_ascii_case(name)),
@@ -350,6 +348,12 @@ impl fmt::Display for Uri<'_> {
 
 /// More parameters than this are not compared: equality costs their square.
 const MOST_PARAMETERS: usize = 32;
+
+/// Unescaped and without case the same (RFC 3261 section 19.1.4). Unescaped once: `%25%34%31` is `%41` and not `A`.
+fn is_same(left: &str, right: &str) -> bool {
+    let lower = |byte: u8| byte.to_ascii_lowercase();
+    unescaped(left).map(lower).eq(unescaped(right).map(lower))
+}
 
 /// The bytes behind `%HH` escapes. A broken escape stands for itself.
 pub fn unescaped(text: &str) -> impl Iterator<Item = u8> + use<'_> {

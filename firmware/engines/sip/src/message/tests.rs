@@ -94,7 +94,10 @@ fn valid_messages_mean_what_they_say() {
     let escaped = sound(&cases, "esc01");
     assert_eq!(escaped.request_uri().unwrap().user_text::<64>().as_str(), "sips:user@example.com");
     assert_eq!(escaped.to().unwrap().uri.user_text::<64>().as_str(), "user");
-    assert!(!escaped.contact().unwrap().uri.is_loose_route(), "an escaped name is another name");
+    let contact = escaped.contact().unwrap().uri;
+    assert!(contact.is_loose_route(), "%6C%72 is lr");
+    let name: Vec<u8> = crate::uri::unescaped(contact.parameter("name").unwrap()).collect();
+    assert_eq!(name, b"value%41", "unescaped once");
 
     let nulls = sound(&cases, "escnull");
     let users: Vec<usize> = nulls
@@ -337,4 +340,39 @@ fn names_and_users_survive_writing_and_reading() {
         assert_eq!(message.body(), b"hello");
         assert!(message.top_via().unwrap().asks_rport());
     }
+}
+
+/// Work is linear: what would take minutes otherwise is done at once.
+#[test]
+fn messages_made_to_be_slow_are_not() {
+    let begin = std::time::Instant::now();
+    let fill = [
+        ",", ";", ";a", ";a=\"", "<", "\"", "\\", "%41", "\r\n ", "\n", "\r", "a,", "<>,", "((", "@", ":",
+        "[", " ",
+    ];
+    for name in [
+        "Via",
+        "Contact",
+        "From",
+        "Route",
+        "Call-ID",
+        "CSeq",
+        "Content-Type",
+        "Privacy",
+        "Alert-Info",
+        "Reason",
+        "X-Other",
+    ] {
+        for piece in fill {
+            let value = piece.repeat(60_000 / piece.len());
+            let text = format!("INVITE sip:c@d SIP/2.0\r\n{HEAD}{name}: {value}\r\n\r\n");
+            crate::fuzz::fuzz(text.as_bytes());
+        }
+    }
+    for piece in fill.into_iter().chain([";x=y", "?a=b&", "a"]) {
+        let text = format!("INVITE sip:c@d;{} SIP/2.0\r\n{HEAD}\r\n", piece.repeat(60_000 / piece.len()));
+        crate::fuzz::fuzz(text.as_bytes());
+    }
+    crate::fuzz::fuzz(format!("INVITE sip:c@d SIP/2.0\r\n{HEAD}{}\r\n", "v: x\r\n".repeat(9_000)).as_bytes());
+    assert!(begin.elapsed().as_secs() < 60, "{:?}", begin.elapsed());
 }

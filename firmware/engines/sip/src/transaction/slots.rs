@@ -113,6 +113,10 @@ impl Transactions {
     }
 
     pub(super) fn free(&mut self, index: usize) {
+        if self.forget == Some(index) {
+            // Whoever takes the slot next must not be forgotten in its place.
+            self.forget = None;
+        }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.state = None;
             slot.generation = slot.generation.wrapping_add(1);

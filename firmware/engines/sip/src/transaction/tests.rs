@@ -2,6 +2,8 @@
 
 extern crate std;
 
+mod pair;
+
 use std::string::String;
 use std::vec::Vec;
 use std::{format, vec};
@@ -511,7 +513,10 @@ fn the_request_is_kept_for_whoever_answers_it() {
     let id = bench.asked(udp(), &with_body);
     let kept = bench.table.request(id).unwrap();
     assert_eq!(kept.call_id(), Ok("call-a"));
-    assert_eq!(kept.body(), b"", "bodies are not kept");
+    assert_eq!(kept.body(), b"", "bodies of others are not kept");
+    let ours = bench.send(udp(), &with_body.replace("z9hG4bKa", "z9hG4bKours"));
+    assert_eq!(bench.table.request(ours).unwrap().body(), b"v=0", "ours are, for whoever must ask again");
+    bench.table.abandon(id);
     bench.table.abandon(id);
     assert!(bench.table.request(id).is_none());
     let next = bench.asked(udp(), &request("INVITE", "b"));
@@ -529,6 +534,27 @@ fn a_failed_flow_ends_what_waits_on_it() {
     bench.drain();
     assert_eq!(bench.ended, [(0, asks, Ended::FlowFailed), (0, asked, Ended::FlowFailed)]);
     assert!(bench.table.request(elsewhere).is_some());
+    assert_eq!(bench.table.in_use(), 1);
+}
+
+#[test]
+fn a_slot_taken_again_before_its_end_is_polled_away_stays() {
+    let mut bench = Bench::new();
+    let old = bench.send(udp(), &request("REGISTER", "a"));
+    bench.until(31_999);
+    bench.now = Instant::from_secs(32);
+    let mut out = [0; 2048];
+    let ended = loop {
+        match bench.table.poll(bench.now, &mut out) {
+            Output::Ended { transaction, .. } => break transaction,
+            Output::Transmit { .. } => {}
+            Output::Wait(_) => panic!("it ends now"),
+        }
+    };
+    assert_eq!(ended, old);
+    bench.table.abandon(old);
+    let next = bench.send(udp(), &request("REGISTER", "b"));
+    assert!(bench.table.request(next).is_some());
     assert_eq!(bench.table.in_use(), 1);
 }
 

@@ -57,6 +57,7 @@ fn equality_follows_rfc_3261_section_19_1_4() {
         ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
         ("sip:biloxi.com;transport=tcp;method=REGISTER", "sip:biloxi.com;method=REGISTER;transport=tcp"),
+        ("sip:a@b;n%61me=v%61lue", "sip:a@b;NAME=value"),
         ("tel:+1-201-555-0123", "tel:+12015550123"),
     ] {
         assert!(uri(left).is_equivalent(&uri(right)), "{left} {right}");
@@ -71,6 +72,7 @@ fn equality_follows_rfc_3261_section_19_1_4() {
         ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
         ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
         ("sip:biloxi.com", "sip:bob@biloxi.com"),
+        ("sip:a@b;name=value%25%34%31", "sip:a@b;name=valueA"),
     ] {
         assert!(!uri(left).is_equivalent(&uri(right)), "{left} {right}");
     }
