@@ -88,6 +88,10 @@ fn telephone(state: &RouterState, out: &mut String) {
     for number in &numbers {
         let _ = writeln!(out, "number {} (account {}): {}", number.number, number.account, number.state);
     }
+    let refusals = critical_section::with(|token| state.telephony_refusals.borrow_ref(token).clone());
+    for (reason, count) in refusals {
+        let _ = writeln!(out, "not taken: {reason}: {count}");
+    }
 }
 
 fn calls(state: &RouterState, out: &mut String) {

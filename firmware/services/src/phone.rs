@@ -22,6 +22,7 @@ use core::future::poll_fn;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::task::Poll;
 
+use dialtone_base::counter::Reason;
 use dialtone_base::event::Event as Told;
 use dialtone_base::telephony::{CallId, LineId};
 use dialtone_base::text::Text;
@@ -493,6 +494,12 @@ impl PhoneService {
             if numbers.as_slice() != self.legs.numbers() {
                 *numbers = self.legs.numbers().to_vec();
             }
+            let mut refusals = self.state.telephony_refusals.borrow_ref_mut(token);
+            refusals.clear();
+            let agent = self.agent.counters().iter().map(|(reason, count)| (reason.name(), count));
+            let exchange = self.exchange.rejections().iter().map(|(reason, count)| (reason.name(), count));
+            let sent = self.datagrams.drops().iter().map(|(reason, count)| (reason.name(), count));
+            refusals.extend(agent.chain(exchange).chain(sent).filter(|(_, count)| *count > 0));
         });
     }
 }

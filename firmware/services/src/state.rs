@@ -70,6 +70,8 @@ pub struct RouterState {
     pub lines: Mutex<RefCell<Vec<LineView>>>,
     /// The telephone numbers. Written by the phone service.
     pub numbers: Mutex<RefCell<Vec<NumberView>>>,
+    /// What SIP and the exchange did not take, by reason, without zeros. Written by the phone service.
+    pub telephony_refusals: Mutex<RefCell<Vec<(&'static str, u64)>>>,
     /// The last calls. Not for the page, which every device of the home can read. Written by the phone's keeper.
     pub call_log: Mutex<RefCell<CallLog>>,
     /// Wall-clock time, once known. Written by the SNTP service.
@@ -208,6 +210,7 @@ impl RouterState {
             names: Watch::new(),
             lines: Mutex::new(RefCell::new(Vec::new())),
             numbers: Mutex::new(RefCell::new(Vec::new())),
+            telephony_refusals: Mutex::new(RefCell::new(Vec::new())),
             call_log: Mutex::new(RefCell::new(CallLog::new())),
             clock: Mutex::new(Cell::new(None)),
             ports,

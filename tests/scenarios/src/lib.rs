@@ -18,6 +18,7 @@ use dialtone_netsim::board::{self, Blueprint, FLASH_PAGES, Home};
 use dialtone_netsim::dns_message::{Answer, TYPE_A};
 use dialtone_netsim::isp::Profile as IspProfile;
 use dialtone_netsim::isp::names::{NameList, NameServers};
+use dialtone_netsim::operator::{self, Operator, WithOperator};
 use dialtone_netsim::peer::{Echo, FarSide};
 use dialtone_netsim::world::{CableId, DeviceId};
 use dialtone_netsim::{Isp, Quality, SocketHandle, World, tcp};
@@ -61,6 +62,8 @@ pub struct Setup {
     pub isp: IspProfile,
     /// What is beyond it.
     pub far_side: Box<dyn FarSide>,
+    /// A telephone operator there; [`Setup::with_operator`] makes one.
+    pub operator: Option<Rc<RefCell<Operator>>>,
     /// What is set otherwise than out of the box, in force from the start.
     pub settings: fn(&mut Settings),
 }
@@ -86,12 +89,26 @@ impl Default for Setup {
             house: Quality::delay(Duration::from_micros(100)),
             isp: IspProfile::default(),
             far_side: Box::new(Echo),
+            operator: None,
             settings: |_| {},
         }
     }
 }
 
 impl Setup {
+    /// With a telephone operator that has two subscribers, 5551 and 5552, whose accounts the router has: line 1 is 5551, line 2 is 5552.
+    pub fn with_operator(mut self, operator: operator::Settings) -> (Self, Rc<RefCell<Operator>>) {
+        let subscribers = vec![
+            operator::Subscriber::new("5551", "one", "Ann"),
+            operator::Subscriber::new("5552", "two", "Bob"),
+            operator::Subscriber::new("5553", "three", "Carol"),
+        ];
+        let operator = Operator::new(operator, subscribers, Seed::from_number(self.seed)).shared();
+        self.operator = Some(operator.clone());
+        self.settings = with_accounts;
+        (self, operator)
+    }
+
     /// Power on.
     pub fn start(self) -> Scenario {
         let _ = env_logger::builder().is_test(true).format_timestamp(None).try_init();
@@ -99,8 +116,15 @@ impl Setup {
         let executor = Executor::new().expect("the system has descriptors");
         let mut random = Random::new(Seed::from_number(self.seed));
         let list = NameList::default().with(EXAMPLE.0, EXAMPLE.1).with(OTHER.0, OTHER.1);
+        let (list, far_side): (_, Box<dyn FarSide>) = match self.operator {
+            Some(operator) => {
+                let list = operator.borrow().names(list);
+                (list, Box::new(WithOperator { operator, beyond: self.far_side }))
+            }
+            None => (list, self.far_side),
+        };
         let names = NameServers::new(Box::new(list));
-        let isp = Isp::new(self.isp, names, self.far_side, random.derive_seed());
+        let isp = Isp::new(self.isp, names, far_side, random.derive_seed());
         let mut settings = Settings::default();
         (self.settings)(&mut settings);
         let flash =
@@ -125,6 +149,16 @@ impl Setup {
         });
         Scenario { home, typed, executor, seed: self.seed, next_event: 0 }
     }
+}
+
+/// Two accounts with the simulated operator, one for each line.
+pub fn with_accounts(settings: &mut Settings) {
+    let json = r#"{"telephony":{"accounts":[
+        {"name":"Ann","domain":"operator.test","numbers":["5551"],"auth_password":"one"},
+        {"name":"Bob","domain":"operator.test","numbers":["5552"],"auth_password":"two"}],
+        "lines":[{"account":0,"incoming":["5551"]},{"account":1,"incoming":["5552"]}]}}"#;
+    let with = dialtone_settings::json::import(json).expect("valid settings");
+    settings.telephony = with.telephony.clone();
 }
 
 /// Flash in which somebody saved these settings before.

@@ -51,6 +51,24 @@ pub trait FarSide {
     }
 }
 
+impl FarSide for Box<dyn FarSide> {
+    fn open(&mut self, from: SocketAddrV4, to: SocketAddrV4) -> Box<dyn Peer> {
+        (**self).open(from, to)
+    }
+
+    fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>) -> Option<Vec<u8>> {
+        (**self).datagram(now, datagram)
+    }
+
+    fn poll(&mut self, now: Instant, send: &mut dyn FnMut(SocketAddrV4, SocketAddrV4, Vec<u8>)) {
+        (**self).poll(now, send);
+    }
+
+    fn next_poll(&self) -> Option<Instant> {
+        (**self).next_poll()
+    }
+}
+
 /// A far side that sends everything back, whatever the address and port.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;

@@ -230,8 +230,14 @@ pub fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 
 /// The URI of a name-addr or addr-spec.
 pub fn uri_of(value: &str) -> &str {
-    match value.rfind('<') {
-        Some(start) => value[start + 1..].split('>').next().unwrap_or(""),
+    // A display name may hold a bracket in its quotes, and so may a parameter behind the address (`+sip.instance`).
+    let mut quoted = false;
+    let bracket = value.char_indices().find(|(_, character)| {
+        quoted ^= *character == '"';
+        !quoted && *character == '<'
+    });
+    match bracket {
+        Some((start, _)) => value[start + 1..].split('>').next().unwrap_or(""),
         None => value.split(';').next().unwrap_or("").trim(),
     }
 }
