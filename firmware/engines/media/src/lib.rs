@@ -13,6 +13,8 @@ pub mod comfort_noise;
 pub mod conceal;
 mod delay;
 pub mod echo;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod gain;
 pub mod jitter;
 mod latch;
