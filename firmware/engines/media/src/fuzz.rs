@@ -101,7 +101,7 @@ fn call(session: &mut Session, data: &[u8]) {
             payload_type: number,
             // Small steps, big jumps, repetitions.
             sequence: u16::from(how) << (kind & 7),
-            timestamp: u32::from(how) * 160 << (pass & 15),
+            timestamp: (u32::from(how) * 160) << (pass & 15),
             ssrc: u32::from(how >> 7),
         };
         let _ = header.write(&mut datagram);
