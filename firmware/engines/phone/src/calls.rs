@@ -18,6 +18,8 @@ pub mod config;
 pub mod dial_plan;
 pub mod exchange;
 pub mod features;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod input;
 pub mod output;
 

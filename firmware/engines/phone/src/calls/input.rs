@@ -120,7 +120,7 @@ pub enum Alert {
     /// As usual.
     #[default]
     Normal,
-    /// A pattern of our own numbering, 1 to 7 (`Bellcore-dr1` and its like).
+    /// A pattern, 1 to 8 (`Bellcore-dr1` and its like).
     Pattern(u8),
 }
 

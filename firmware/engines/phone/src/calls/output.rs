@@ -108,7 +108,7 @@ pub enum Tone {
     Howler,
 }
 
-/// How a telephone rings: 0 as usual, 1 to 7 distinctive.
+/// How a telephone rings: 0 as usual, 1 to 8 distinctive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RingPattern(pub u8);
 

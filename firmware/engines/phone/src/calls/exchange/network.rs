@@ -47,7 +47,7 @@ impl Exchange {
         call.account = Some(account);
         call.ring = book_ring.unwrap_or(match alert {
             Alert::Normal => RingPattern(0),
-            Alert::Pattern(pattern) => RingPattern(pattern.min(7)),
+            Alert::Pattern(pattern) => RingPattern(pattern.min(8)),
         });
         if let Some(old) = replaces {
             return self.take_place(call, old);
@@ -332,22 +332,15 @@ impl Exchange {
             self.call_order(id, CallOrder::Reject(Cause::NotFound));
             return Err(Rejected::UnknownCall);
         };
-        let (now, offered) = (self.now, self.find(old).map(|old| old.offered).unwrap_or_default());
         call.phase = Phase::Up;
-        call.answered = Some(now);
+        call.answered = Some(self.now);
         call.line = line;
-        call.offered = offered;
-        call.rang = offered;
-        call.recall = self.find(old).and_then(|old| old.recall);
-        call.deadline = self.find(old).and_then(|old| old.deadline);
         if self.calls.push(call).is_err() {
             self.call_order(id, CallOrder::Reject(Cause::Busy));
             return Err(Rejected::Full);
         }
         self.call_order(id, CallOrder::Answer);
-        for index in 0..LineId::LIMIT as u8 {
-            self.replace(LineId(index), old, id);
-        }
+        self.succeed(old, id);
         self.finish(old, Some(CallOrder::HangUp), None, Cause::Normal);
         Ok(())
     }
@@ -377,8 +370,8 @@ impl Exchange {
         call.answered = Some(now);
         call.deadline = None;
         if let Some(old) = call.referred.take() {
-            for index in 0..LineId::LIMIT as u8 {
-                self.replace(LineId(index), old, id);
+            if !self.succeed(old, id) {
+                self.finish(id, Some(CallOrder::HangUp), None, Cause::Normal);
             }
             self.finish(old, Some(CallOrder::HangUp), None, Cause::Normal);
         }

@@ -159,7 +159,7 @@ impl Exchange {
         let caller = call.line;
         if outside {
             call.line = Some(line);
-        } else {
+        } else if call.phase == Phase::Offered {
             call.far = Some(line);
         }
         if call.phase == Phase::Offered {

@@ -1,5 +1,9 @@
 //! Promises of the exchange, as scenes in virtual time.
 
 mod basics;
-#[expect(dead_code, reason = "scenes of two calls and transfers use the rest")]
+mod emergency;
+mod random;
+mod services;
+mod transfers;
+mod two_calls;
 mod world;

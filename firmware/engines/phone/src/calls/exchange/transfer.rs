@@ -22,6 +22,28 @@ impl Exchange {
         }
     }
 
+    /// The answered call `new` takes the place of `old` wherever a line has it or is offered it; `false` when none is.
+    pub(super) fn succeed(&mut self, old: CallId, new: CallId) -> bool {
+        let mut taken = false;
+        for line in (0..LineId::LIMIT as u8).map(LineId) {
+            let station = self.station(line);
+            taken |= [station.active, station.held, station.waiting].contains(&Some(old));
+            self.replace(line, old, new);
+        }
+        let Ok(before) = self.call(old) else { return taken };
+        let (offered, recall, deadline) =
+            (core::mem::take(&mut before.offered), before.recall, before.deadline);
+        if !offered.is_empty()
+            && let Ok(call) = self.call(new)
+        {
+            call.offered = offered;
+            call.recall = recall;
+            call.deadline = deadline;
+            taken = true;
+        }
+        taken
+    }
+
     /// The call `old` ends: one its other end asked for takes its place, or ends too when no line has `old`.
     pub(super) fn replace_referred(&mut self, old: CallId) {
         while let Some(new) = self.calls.iter().find(|call| call.referred == Some(old)).map(|call| call.id) {
@@ -85,8 +107,10 @@ impl Exchange {
         if let Ok(call) = self.call(call) {
             call.line = Some(other);
         }
-        self.replace(other, inside, call);
-        if !up {
+        // The other line may have it, hold it, or be called back by it.
+        if !self.succeed(inside, call) {
+            self.finish(call, Some(CallOrder::HangUp), None, Cause::Normal);
+        } else if !up {
             self.enter(other, Stage::Calling, None);
         }
         self.finish(inside, None, None, Cause::Normal);
@@ -97,7 +121,13 @@ impl Exchange {
         let other = self.find(first).and_then(|call| call.other_line(line));
         let far =
             self.find(second).filter(|call| call.phase == Phase::Up).and_then(|call| call.other_line(line));
-        let Some(other) = other.filter(|other| self.station(*other).active == Some(first)) else {
+        if let Some(other) = other {
+            // Nobody is joined with themselves, and nobody rings for a call of their own.
+            self.withdraw(second, other);
+        }
+        let rings = self.find(second).is_some_and(|call| !call.offered.is_empty());
+        let other = other.filter(|other| self.station(*other).active == Some(first));
+        let Some(other) = other.filter(|other| far != Some(*other) && (far.is_some() || rings)) else {
             self.finish(first, None, None, Cause::Normal);
             return self.finish(second, None, None, Cause::Normal);
         };
@@ -153,7 +183,9 @@ impl Exchange {
         let deadline = self.now + self.config.timing.recall;
         if let Ok(call) = self.call(id) {
             call.phase = Phase::Up;
-            call.line = Some(line);
+            if call.account.is_some() {
+                call.line = Some(line);
+            }
             call.recall = None;
             call.deadline = Some(deadline);
         }
