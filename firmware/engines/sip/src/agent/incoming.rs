@@ -32,6 +32,9 @@ impl UserAgent {
     ) -> Result<(), Rejected> {
         match message.method() {
             Some(Method::Invite) => self.invited(now, flow, server, message),
+            Some(Method::Options) if self.refused_for_content(now, server, message)? => {
+                Err(Rejected::Unsupported)
+            }
             Some(Method::Options) => self.options(now, server),
             Some(Method::Notify) => self.notice(now, flow, server, message),
             Some(Method::Bye | Method::Update | Method::Prack | Method::Info) => {
@@ -110,6 +113,10 @@ impl UserAgent {
         if self.refused_for_content(now, server, message)? {
             return Err(Rejected::Unsupported);
         }
+        if !accepts_sdp(message) {
+            self.reply(now, server, 406)?;
+            return Err(Rejected::Unsupported);
+        }
         let Some((account, number)) = self.find_number(message) else {
             self.reply(now, server, 404)?;
             return Err(Rejected::UnknownNumber);
@@ -139,7 +146,8 @@ impl UserAgent {
         };
         let id = self.new_incoming_id();
         let Some(mut call) = self.new_incoming(id, account, number, message) else {
-            self.reply(now, server, 400)?;
+            // Sound, but longer than what is kept of a dialog.
+            self.reply(now, server, 513)?;
             return Err(Rejected::TooLong);
         };
         let dialog = Dialog::from_request(index, message, flow);
@@ -223,6 +231,15 @@ impl UserAgent {
             _ => Err(481),
         }
     }
+}
+
+/// Whether whoever calls can read our answer (RFC 4475 section 3.3.15). Without Accept everybody reads SDP (RFC 3261 section 20.1).
+fn accepts_sdp(message: &Message<'_>) -> bool {
+    message.line(Name::Accept).is_none()
+        || message.tokens(Name::Accept).any(|range| {
+            let kind = range.split(';').next().unwrap_or_default().trim();
+            ["application/sdp", "application/*", "*/*"].iter().any(|known| known.eq_ignore_ascii_case(kind))
+        })
 }
 
 /// The body of a message, when there is one.

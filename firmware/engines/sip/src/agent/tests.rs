@@ -6,3 +6,4 @@ mod world;
 
 mod calls;
 mod registers;
+mod torture;
