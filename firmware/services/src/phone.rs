@@ -311,9 +311,9 @@ impl PhoneService {
                 }
                 calls::Output::Call { call, order } => self.order_call(call, order).await,
                 calls::Output::Change(change) => self.keeper.change(change),
-                calls::Output::Log(entry) => {
+                calls::Output::Log { call, entry } => {
                     self.state.note(words::ended(&entry));
-                    self.keeper.log(entry);
+                    self.keeper.log(call, entry);
                 }
                 calls::Output::Wait(deadline) => {
                     self.exchange_deadline = deadline;

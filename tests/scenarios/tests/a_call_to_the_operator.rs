@@ -31,7 +31,8 @@ fn a_call_to_the_operator() {
     });
     scenario.run_for(Duration::from_secs(5));
     assert_eq!(operator.borrow().busy_with(), 0, "the operator was told that it is over");
-    assert!(scenario.console("calls").unwrap().contains("to 600: answered"));
+    let calls = scenario.console("calls").unwrap();
+    assert!(calls.contains("to 600: answered") && calls.contains("sound 4."), "{calls}");
 
     let caller = phone.clone();
     let rang = scenario.script("602 calls back", Duration::from_secs(120), async move {

@@ -18,6 +18,7 @@ use dialtone_settings::storage::{CALLS_RANGE, FlashMap};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_sync::signal::Signal;
+use heapless::Deque;
 
 use crate::media::Quality;
 use crate::settings::{Request, SettingsControl};
@@ -37,7 +38,7 @@ pub struct PhoneKeeper {
 #[allow(clippy::large_enum_variant)]
 enum Wish {
     Change(FeatureChange),
-    Log(Entry),
+    Log(Option<CallId>, Entry),
     Rate(CallId, Quality),
 }
 
@@ -58,8 +59,8 @@ impl PhoneKeeper {
     }
 
     /// A call is over.
-    pub(super) fn log(&self, entry: Entry) {
-        self.wish(Wish::Log(entry));
+    pub(super) fn log(&self, call: Option<CallId>, entry: Entry) {
+        self.wish(Wish::Log(call, entry));
     }
 
     /// How a call sounded.
@@ -85,10 +86,18 @@ pub async fn run(
     restore(&mut map, state).await;
     keeper.restored.signal(());
     let mut told = false;
+    // Calls whose sound is reported a moment after they ended.
+    let mut lately: Deque<(CallId, u32), 8> = Deque::new();
     loop {
         match keeper.wishes.receive().await {
             Wish::Change(change) => change_settings(&change, control, state).await,
-            Wish::Log(entry) => {
+            Wish::Log(call, entry) => {
+                if let Some(call) = call {
+                    if lately.is_full() {
+                        lately.pop_front();
+                    }
+                    let _ = lately.push_back((call, entry.id));
+                }
                 let kept = store(&mut map, &entry).await;
                 if !kept && !told {
                     state.note(Event::FlashTrouble {
@@ -99,7 +108,16 @@ pub async fn run(
                 critical_section::with(|token| state.call_log.borrow_ref_mut(token).add(entry));
             }
             Wish::Rate(call, quality) => {
-                dialtone_base::info!("{call}: {quality:?}");
+                let Some((_, id)) = lately.iter().find(|(other, _)| *other == call) else { continue };
+                let rated = critical_section::with(|token| {
+                    let mut log = state.call_log.borrow_ref_mut(token);
+                    log.rate(*id, heard(&quality));
+                    log.iter().find(|entry| entry.id == *id).cloned()
+                });
+                if let Some(entry) = rated {
+                    // The entry itself is kept already.
+                    let _ = store(&mut map, &entry).await;
+                }
             }
         }
     }
@@ -135,6 +153,17 @@ async fn store(map: &mut Option<FlashMap<SharedFlash>>, entry: &Entry) -> bool {
     let Ok(bytes) = postcard::to_slice(entry, &mut bytes) else { return false };
     let place = entry.id % call_log::ENTRIES as u32;
     map.store(place as u16, bytes).await.is_ok()
+}
+
+/// What of a call's quality is kept.
+fn heard(quality: &Quality) -> call_log::Quality {
+    let packets = u64::from(quality.received) + u64::from(quality.lost);
+    call_log::Quality {
+        mos_hundredths: quality.opinion,
+        loss: (u64::from(quality.lost) * 10_000).checked_div(packets).unwrap_or(0) as u16,
+        round_trip: quality.round_trip.unwrap_or(0),
+        jitter: quality.jitter,
+    }
 }
 
 async fn change_settings(change: &FeatureChange, control: &SettingsControl, state: &RouterState) {

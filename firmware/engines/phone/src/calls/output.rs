@@ -35,7 +35,12 @@ pub enum Output {
     /// A feature was switched at the telephone: to be kept in the settings.
     Change(FeatureChange),
     /// A call is over: one line of the call log.
-    Log(Entry),
+    Log {
+        /// Which; `None` when it never began.
+        call: Option<CallId>,
+        /// What is to be remembered of it.
+        entry: Entry,
+    },
     /// Nothing to do until this instant, or until the next input.
     Wait(Option<Instant>),
 }

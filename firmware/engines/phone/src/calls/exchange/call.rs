@@ -352,13 +352,13 @@ impl Exchange {
             line,
             quality: None,
         };
-        self.log(entry);
+        self.log(Some(id), entry);
     }
 
-    pub(super) fn log(&mut self, mut entry: Entry) {
+    pub(super) fn log(&mut self, call: Option<CallId>, mut entry: Entry) {
         self.last_entry = self.last_entry.saturating_add(1);
         entry.id = self.last_entry;
-        self.order(Output::Log(entry));
+        self.order(Output::Log { call, entry });
     }
 
     pub(super) fn date_of(&self, instant: Instant) -> Option<UnixTime> {

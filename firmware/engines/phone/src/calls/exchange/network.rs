@@ -320,7 +320,10 @@ impl Exchange {
         let at = self.date_of(call.began);
         let (party, account) = (call.party, call.account);
         let direction = Direction::In;
-        self.log(Entry { id: 0, party, at, direction, outcome, seconds: 0, account, line, quality: None });
+        self.log(
+            None,
+            Entry { id: 0, party, at, direction, outcome, seconds: 0, account, line, quality: None },
+        );
     }
 
     /// An incoming call takes the place of one there is (RFC 3891 section 3).

@@ -298,7 +298,10 @@ impl Exchange {
         let party = self.named(Party { number: digits.clone(), ..Party::default() });
         let (at, direction, outcome) = (self.date_of(self.now), Direction::Out, Outcome::Blocked);
         let (account, line) = (None, Some(line));
-        self.log(Entry { id: 0, party, at, direction, outcome, seconds: 0, account, line, quality: None });
+        self.log(
+            None,
+            Entry { id: 0, party, at, direction, outcome, seconds: 0, account, line, quality: None },
+        );
     }
 
     fn feature(&mut self, line: LineId, code: &StarCode, number: &Number) {

@@ -160,7 +160,7 @@ impl World {
                 carried.orders.push(order);
             }
             Output::Change(change) => self.changes.push(change),
-            Output::Log(entry) => {
+            Output::Log { entry, .. } => {
                 assert_eq!(entry.id as usize, self.log.len() + 1);
                 self.log.push(entry);
             }
