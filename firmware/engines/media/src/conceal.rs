@@ -108,11 +108,6 @@ impl Concealer {
         self.remember(out);
     }
 
-    /// Sets the level of the noise: mean square of the samples.
-    pub fn set_background(&mut self, power: f32) {
-        self.background = power;
-    }
-
     /// Looks for the period and prepares its endless repetition.
     fn begin(&mut self) {
         let unit = self.per_millisecond;

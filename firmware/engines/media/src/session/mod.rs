@@ -18,6 +18,7 @@ use dialtone_base::{Duration, Instant, Random, Seed, counted_reasons};
 use heapless::Deque;
 
 use crate::codec::{Codec, CodecPool};
+use crate::comfort_noise::RoomNoise;
 use crate::latch::{Judgement, Latch};
 use crate::quality;
 use crate::rtcp::{self, Report, Schedule};
@@ -282,10 +283,10 @@ impl Session {
         Some(length)
     }
 
-    /// The next pushes are silence with a background of so many dB below overload (0 to 127), or (`None`) speech again. When comfort noise
-    /// was agreed, packets of sound are saved; else nothing changes.
-    pub fn set_silence(&mut self, level: Option<u8>) {
-        self.sender.set_silence(level);
+    /// The next pushes are the room's noise alone, as described (by [`crate::comfort_noise`]), or (`None`) speech again. When comfort
+    /// noise was agreed, packets of sound are saved; else nothing changes.
+    pub fn set_silence(&mut self, room: Option<RoomNoise>) {
+        self.sender.set_silence(room);
     }
 
     /// When RTCP is due, the length of a report in `out`, to be sent to [`Session::rtcp_destination`]. Call every 10 ms.

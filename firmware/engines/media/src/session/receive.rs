@@ -7,6 +7,7 @@ use dialtone_signal::{DualTone, Rate, dtmf};
 use super::{Dropped, Event};
 use crate::codec::resample::{Doubler, Halver};
 use crate::codec::{Codec, CodecPool, Decoder};
+use crate::comfort_noise::{ComfortNoise, RoomNoise};
 use crate::conceal::Concealer;
 use crate::jitter::{Handle, JitterBuffer, Next, Unwanted};
 use crate::rtcp::Report;
@@ -43,6 +44,9 @@ pub(super) struct Receiver {
     frame: [i16; LONGEST],
     /// What fills a gap.
     gap: [i16; LONGEST],
+    /// The sender's silence, as it described it.
+    room: Option<RoomNoise>,
+    noise: ComfortNoise,
     source: Option<Source>,
     candidate: Option<(u32, u8)>,
     heard_at: Instant,
@@ -71,6 +75,8 @@ impl Receiver {
             halver: Halver::default(),
             frame: [0; LONGEST],
             gap: [0; LONGEST],
+            room: None,
+            noise: ComfortNoise::new(1),
             source: None,
             candidate: None,
             heard_at: Instant::START,
@@ -94,6 +100,7 @@ impl Receiver {
         self.candidate = None;
         self.events = EventReceiver::default();
         self.tone = None;
+        self.room = None;
         self.loss = 0.0;
         self.packet_time = u32::from(config.packet_time);
         self.played = 0;
@@ -264,6 +271,8 @@ impl Receiver {
                         gap.fill(0);
                     } else if self.concealer.in_gap() {
                         self.concealer.conceal(gap, None);
+                    } else if let (Some(room), true) = (&self.room, self.jitter.is_silent()) {
+                        self.noise.fill(room, gap);
                     } else {
                         self.concealer.background_noise(gap);
                     }
@@ -276,11 +285,12 @@ impl Receiver {
     fn frame(&mut self, now: Instant, handle: Handle, config: &StreamConfig) {
         let (_, noise, payload) = self.jitter.payload(handle);
         if noise {
-            if let (Some(level), true) = (payload.first(), self.decoder.codec() != Codec::Opus) {
-                // RFC 3389: dB below overload, and a sine that fills the range is 3 dB below it.
-                let root = 32_768.0 * libm::powf(10.0, -f32::from(*level & 127) / 20.0);
-                self.concealer.set_background(root * root);
-            }
+            // Opus says only that it is silent; of others the spectrum is meant for 8 kHz (RFC 3389 §3.2).
+            self.room = match self.decoder.codec() {
+                Codec::Opus => None,
+                Codec::G722 => payload.first().map(|level| RoomNoise::white(*level & 127)),
+                Codec::Pcmu | Codec::Pcma => RoomNoise::parse(payload),
+            };
             self.jitter.played(handle, 0);
             return;
         }

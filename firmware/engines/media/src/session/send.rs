@@ -6,6 +6,7 @@ use dialtone_base::{Instant, Random};
 
 use crate::codec::resample::{Doubler, Halver};
 use crate::codec::{Codec, CodecPool, Encoder};
+use crate::comfort_noise::RoomNoise;
 use crate::rtcp::SenderInfo;
 use crate::rtp::{HEADER_LENGTH, Header};
 use crate::stream::StreamConfig;
@@ -37,9 +38,9 @@ pub(super) struct Sender {
     /// Which 10 ms of a packet come next.
     block: u8,
     marker: bool,
-    silence: Option<u8>,
-    /// Comfort noise being sent: its level, and ticks since.
-    noise: Option<(u8, u32)>,
+    silence: Option<RoomNoise>,
+    /// Comfort noise being sent, and ticks since its last description.
+    noise: Option<(RoomNoise, u32)>,
     loss: u32,
 }
 
@@ -124,8 +125,8 @@ impl Sender {
         self.noise = None;
     }
 
-    pub fn set_silence(&mut self, level: Option<u8>) {
-        self.silence = level.map(|level| level.min(127));
+    pub fn set_silence(&mut self, room: Option<RoomNoise>) {
+        self.silence = room;
     }
 
     /// What the peer's report says, in 256ths: rises at once, falls slowly.
@@ -143,6 +144,12 @@ impl Sender {
         self.reported = self.packets;
         let _ = now;
         Some(SenderInfo { timestamp: self.timestamp, packets: self.packets, octets: self.octets })
+    }
+
+    /// Ten milliseconds pass without a packet.
+    #[cfg(test)]
+    pub fn skip(&mut self, config: &StreamConfig) {
+        self.timestamp = self.timestamp.wrapping_add(config.codec.clock_rate() / 100);
     }
 
     pub fn push(&mut self, config: &StreamConfig, samples: &[i16], out: &mut [u8]) -> Option<usize> {
@@ -175,8 +182,8 @@ impl Sender {
         }
         if first {
             self.filled = 0;
-            if let (Some(level), Some(number)) = (self.silence, config.comfort_noise) {
-                return self.comfort_noise(level, number, blocks, begun, out);
+            if let (true, Some(number)) = (self.silence.is_some(), config.comfort_noise) {
+                return self.comfort_noise(number, blocks, begun, out);
             }
             if self.noise.take().is_some() {
                 self.marker = true;
@@ -209,23 +216,18 @@ impl Sender {
         self.filled += length;
     }
 
-    fn comfort_noise(
-        &mut self,
-        level: u8,
-        number: u8,
-        blocks: u8,
-        begun: u32,
-        out: &mut [u8],
-    ) -> Option<usize> {
-        let (before, ticks) = self.noise.unwrap_or((255, NOISE_REPEAT));
-        let changed = before.abs_diff(level) > 2;
-        if !changed && ticks < NOISE_REPEAT {
-            self.noise = Some((before, ticks + u32::from(blocks)));
+    fn comfort_noise(&mut self, number: u8, blocks: u8, begun: u32, out: &mut [u8]) -> Option<usize> {
+        let room = self.silence.as_ref()?;
+        if let Some((before, ticks)) = &mut self.noise
+            && *ticks < NOISE_REPEAT
+            && !room.differs(before)
+        {
+            *ticks += u32::from(blocks);
             return None;
         }
-        self.noise = Some((level, 0));
-        *out.get_mut(HEADER_LENGTH)? = level;
-        self.packet(number, false, begun, 1, out)
+        let length = room.emit(out.get_mut(HEADER_LENGTH..)?)?;
+        self.noise = Some((room.clone(), 0));
+        self.packet(number, false, begun, length, out)
     }
 
     fn packet(

@@ -306,8 +306,8 @@ fn silence_saves_packets_and_speech_comes_back_whole_rfc_3389() {
     let mut pair = Pair::new(Codec::Pcmu, 8000, 8);
     pair.run(100, [300.0, 0.0]);
     let before = pair.sent;
-    pair.sessions[0].set_silence(Some(60));
-    pair.sessions[1].set_silence(Some(60));
+    pair.sessions[0].set_silence(Some(RoomNoise::white(60)));
+    pair.sessions[1].set_silence(Some(RoomNoise::white(60)));
     let [_, bob] = pair.run(500, [0.0, 0.0]);
     assert!(pair.sent - before < 70, "{}", pair.sent - before);
     let noise = loud(&bob[8000..]);
@@ -465,5 +465,77 @@ fn packets_of_10_to_60_ms_are_understood_and_made() {
                 "{codec:?} {packet_time}: {packets}"
             );
         }
+    }
+}
+
+#[test]
+fn duplicates_and_swapped_packets_are_put_in_order() {
+    let mut pair = Pair::new(Codec::Pcmu, 8000, 16);
+    let mut out = [0; 1500];
+    let mut held: Option<Vec<u8>> = None;
+    let mut heard = Vec::new();
+    for tick in 0..1000u64 {
+        let now = Instant::from_millis(tick * 10);
+        let samples: [i16; 80] = core::array::from_fn(|at| {
+            (8000.0 * libm::sinf(core::f32::consts::TAU * 0.05 * ((tick as usize * 80 + at) % 20) as f32))
+                as i16
+        });
+        if let Some(length) = pair.sessions[0].push_pcm(now, &samples, &mut out) {
+            let packet = out[..length].to_vec();
+            // Every tenth changes places with the next; every one comes twice.
+            if tick % 20 == 1 {
+                held = Some(packet);
+            } else {
+                for packet in [Some(packet), held.take()].into_iter().flatten() {
+                    let _ = pair.sessions[1].push_rtp(now, ALICE, &packet);
+                    assert_eq!(pair.sessions[1].push_rtp(now, ALICE, &packet), Err(Dropped::Duplicate));
+                }
+            }
+        }
+        let mut frame = [0; 80];
+        pair.sessions[1].pull_pcm(now, &mut frame);
+        heard.extend(frame);
+    }
+    let share = purity(&heard[72_000..], 400.0, 8000);
+    assert!(share > 0.97, "{share} {:?}", pair.sessions[1].quality(Instant::from_secs(10)));
+    assert_eq!(pair.sessions[1].quality(Instant::from_secs(10)).unwrap().lost, 0);
+}
+
+#[test]
+fn a_stall_of_half_a_second_is_over_within_seconds() {
+    let mut pair = Pair::new(Codec::Pcmu, 8000, 17);
+    pair.run(500, [300.0, 300.0]);
+    // The network holds everything back, then delivers it at once.
+    let until = pair.now + Duration::from_millis(500);
+    for _ in 0..50 {
+        pair.tick([300.0, 300.0]);
+        for (at, ..) in &mut pair.wire {
+            *at = until;
+        }
+    }
+    pair.run(300, [300.0, 300.0]);
+    let quality = pair.sessions[1].quality(pair.now).unwrap();
+    assert!(quality.delay <= 60, "{quality:?}");
+    let [_, bob] = pair.run(50, [300.0, 300.0]);
+    assert!(purity(&bob, 300.0, 8000) > 0.9);
+}
+
+#[test]
+fn a_sender_that_pauses_without_saying_so_is_played_on_time_again() {
+    // No comfort noise: mute on some phones. The clock goes on, the numbers do not.
+    let mut pair = Pair::new(Codec::Pcmu, 8000, 18);
+    pair.run(300, [300.0, 300.0]);
+    for pause in [7, 30, 300] {
+        let mut out = [0; 1500];
+        for _ in 0..pause * 2 {
+            let mut heard = [0; 80];
+            pair.sessions[1].pull_pcm(pair.now, &mut heard);
+            pair.sessions[0].sender.skip(&config(Codec::Pcmu, BOB));
+            let _ = pair.sessions[1].push_pcm(pair.now, &[0; 80], &mut out);
+            pair.now += Duration::from_millis(10);
+        }
+        pair.run(200, [300.0, 300.0]);
+        let quality = pair.sessions[1].quality(pair.now).unwrap();
+        assert!(quality.delay <= 40 && quality.lost == 0, "{pause}: {quality:?}");
     }
 }
