@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use dialtone_base::telephony::{Party, Presentation};
+use dialtone_base::telephony::{Key, Party, Presentation};
 use dialtone_oracles::harness::{bytes, compile, folder, pipe, pipe_text};
 use dialtone_oracles::wav::Sound;
 use dialtone_phone::Country;
 use dialtone_phone::caller_id::{
-    Delivery, Detail, DtmfFormat, LocalTime, Message, Modulation, Standard, Transmission,
+    CallWaiting, Delivery, Detail, DtmfFormat, LocalTime, Message, Modulation, Standard, Transmission,
 };
-use dialtone_signal::{Rate, level};
+use dialtone_signal::{Goertzel, Rate, level};
 
 const TIME: LocalTime = LocalTime { month: 11, day: 22, hour: 15, minute: 7 };
 
@@ -96,6 +96,40 @@ fn spandsp_decodes_every_fsk_standard_in_every_wording() {
         }
     }
     println!("spandsp decoded {decoded} of {decoded} FSK messages");
+}
+
+#[test]
+fn spandsp_decodes_the_message_sent_into_a_call() {
+    let spandsp = spandsp();
+    for (code, name) in [("US", CLASS), ("CN", CLASS), ("GB", CLIP), ("DE", CLIP), ("AU", CLASS)] {
+        let country = Country::find(code).expect("one of ours");
+        let mut waiting =
+            CallWaiting::new(country, country.caller_id, Rate::Narrow, Some(&party()), Some(TIME));
+        let (mut samples, mut alerted) = (Vec::new(), false);
+        loop {
+            let mut frame = [0; 80];
+            let more = waiting.fill(&mut frame);
+            // The telephone answers when the alerting tone is over.
+            let mut high = Goertzel::new(2_750.0, Rate::Narrow);
+            high.extend(&frame);
+            if alerted && high.level() < -40.0 {
+                waiting.heard(Key::from_char('D').expect("a key"));
+                alerted = false;
+            }
+            alerted |= high.level() > -17.0
+                && level::of(&frame) > -13.5
+                && waiting.cuts_voice()
+                && samples.len() < 24_000;
+            samples.extend(frame);
+            if !more {
+                break;
+            }
+        }
+        samples.extend([0; 800]);
+        let heard = pipe_text(&spandsp, &["adsi", name], &bytes(&samples));
+        let message = Message::caller(country.caller_id, &party(), Some(TIME));
+        assert_eq!(heard, without_checksum(&message), "{code}");
+    }
 }
 
 #[test]

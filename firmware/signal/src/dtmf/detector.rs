@@ -56,6 +56,8 @@ pub struct Detector {
 #[derive(Clone, Copy, Debug, Default)]
 struct Bin {
     hertz: f32,
+    /// What the filter takes of it, in parts of what it leaves.
+    taken: f32,
     cosine: f32,
     sine: f32,
     now: Complex,
@@ -71,13 +73,12 @@ struct Complex {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Silent,
-    /// Looks that saw the same key in a row, the amplitudes of the second, and how pure all but the first were, summed.
+    /// Looks that saw the same key in a row; the second of them; purity and what is below of all but the first, summed.
     Suspected {
-        key: Key,
+        model: Look,
         looks: u32,
-        row: f32,
-        column: f32,
         purity: f32,
+        below: f32,
     },
     /// Looks since the begin, looks without the key at the end; a key that may follow.
     Pressed {
@@ -95,6 +96,8 @@ struct Seen {
     amplitude: f32,
     /// Off its frequency by this part of it.
     detuned: f32,
+    /// What the filter took of its power.
+    taken: f32,
 }
 
 /// What a look saw.
@@ -120,7 +123,13 @@ impl Detector {
         let mut bins = [Bin::default(); 8];
         for (bin, hertz) in bins.iter_mut().zip(ROWS.into_iter().chain(COLUMNS)) {
             let turn = core::f32::consts::TAU * hertz / RATE;
-            *bin = Bin { hertz, cosine: libm::cosf(turn), sine: libm::sinf(turn), ..Bin::default() };
+            *bin = Bin {
+                hertz,
+                taken: 1.0 / Front::passes(hertz) - 1.0,
+                cosine: libm::cosf(turn),
+                sine: libm::sinf(turn),
+                ..Bin::default()
+            };
         }
         Self {
             front: Front::new(rate),
@@ -163,7 +172,7 @@ impl Detector {
     }
 
     /// A tone is played to the handset (dial, stutter …), whose echo comes back below the keys' frequencies, in its cadence. Without this
-    /// word a steady tone is known after 120 ms.
+    /// word a steady tone is known after 160 ms.
     pub fn set_tone_plays(&mut self, plays: bool) {
         self.tone_plays = plays;
     }
@@ -215,7 +224,13 @@ impl Detector {
         let column = self.strongest(4)?;
         let key = key_at(row.index, column.index.checked_sub(4)?)?;
         let tones = (row.amplitude * row.amplitude + column.amplitude * column.amplitude) / 2.0;
-        Some(Look { key, row, column, purity: tones / power, below: below / tones })
+        Some(Look {
+            key,
+            row,
+            column,
+            purity: tones / power,
+            below: (below - row.taken - column.taken) / tones,
+        })
     }
 
     /// The power below the keys' frequencies, where a voice has most of its own. A dial tone is there too, but steady for longer.
@@ -227,8 +242,7 @@ impl Detector {
             .zip(self.hann)
             .map(|(sample, weight)| (sample * weight) * (sample * weight))
             .sum();
-        // The filter's ripple takes up to 4 % of a key's own power.
-        let below = (all / SQUARED_WEIGHTS - power * 1.03).max(0.0);
+        let below = (all / SQUARED_WEIGHTS - power).max(0.0);
         self.below.rotate_left(1);
         if let Some(last) = self.below.last_mut() {
             *last = below;
@@ -240,7 +254,7 @@ impl Detector {
             most = most.max(sum);
             least = least.min(sum);
         }
-        if self.tone_plays || most < least * 1.6 { 0.0 } else { below }
+        if self.tone_plays || most < least * 1.2 { 0.0 } else { below }
     }
 
     fn strongest(&self, first: usize) -> Option<Seen> {
@@ -259,7 +273,8 @@ impl Detector {
             0.5
         };
         let amplitude = 2.0 * libm::sqrtf(bin.now.power()) / WEIGHTS / response;
-        Some(Seen { index, amplitude, detuned: offset / bin.hertz })
+        let taken = amplitude * amplitude / 2.0 * bin.taken;
+        Some(Seen { index, amplitude, detuned: offset / bin.hertz, taken })
     }
 
     fn advance(&mut self, look: Option<Look>, event: &mut impl FnMut(Event)) {
@@ -269,20 +284,20 @@ impl Detector {
         }
         self.state = match self.state {
             State::Silent => State::first(seen),
-            State::Suspected { key, looks, row, column, purity } => match seen {
-                Some(look) if look.key == key => {
+            State::Suspected { model, looks, purity, below } => match seen {
+                Some(look) if look.key == model.key => {
                     // The first look may have seen the rise.
-                    let (row, column) =
-                        if looks == 1 { (look.row.amplitude, look.column.amplitude) } else { (row, column) };
-                    let purity = purity + look.purity;
-                    let steady = |one: f32, other: f32| one < other * STEADY && other < one * STEADY;
-                    if !steady(row, look.row.amplitude) || !steady(column, look.column.amplitude) {
+                    let model = if looks == 1 { look } else { model };
+                    let (purity, below) = (purity + look.purity, below + look.below);
+                    let clean = purity > MEAN_PURITY * looks as f32 && below < MEAN_BELOW * looks as f32;
+                    if !look.is_like(&model) {
                         State::first(seen)
-                    } else if looks + 1 >= BEGIN && purity > MEAN_PURITY * looks as f32 {
+                    } else if looks + 1 >= BEGIN && clean {
+                        let key = look.key;
                         event(Event::Begin { key, millis: (looks + 1) * HOP_MILLIS + BEGIN_EXTRA });
                         State::Pressed { key, looks: looks + 1, missed: 0 }
                     } else {
-                        State::Suspected { key, looks: looks + 1, row, column, purity }
+                        State::Suspected { model, looks: looks + 1, purity, below }
                     }
                 }
                 _ => State::first(seen),
@@ -304,13 +319,7 @@ impl Detector {
 
 impl State {
     fn first(look: Option<Look>) -> Self {
-        look.map_or(Self::Silent, |look| Self::Suspected {
-            key: look.key,
-            looks: 1,
-            row: look.row.amplitude,
-            column: look.column.amplitude,
-            purity: 0.0,
-        })
+        look.map_or(Self::Silent, |model| Self::Suspected { model, looks: 1, purity: 0.0, below: 0.0 })
     }
 }
 
@@ -323,12 +332,23 @@ impl Look {
             && self.below < BELOW
     }
 
+    /// A key changes neither in loudness nor in frequency; a voice glides.
+    fn is_like(&self, model: &Self) -> bool {
+        let alike = |one: Seen, other: Seen| {
+            one.amplitude < other.amplitude * STEADY
+                && other.amplitude < one.amplitude * STEADY
+                && (one.detuned - other.detuned).abs() < GLIDE
+        };
+        alike(self.row, model.row) && alike(self.column, model.column)
+    }
+
     /// What a key that rises looks like.
     fn may_become_key(&self) -> bool {
-        self.is_loud(LEAST_AMPLITUDE * 0.7)
-            && self.is_tuned(0.04)
-            && self.is_balanced(2.5, 4.0)
-            && self.purity > 0.55
+        self.is_loud(LEAST_AMPLITUDE)
+            && self.is_tuned(0.03)
+            && self.is_balanced(TWIST_COLUMN, TWIST_ROW)
+            && self.purity > 0.7
+            && self.below < 0.1
     }
 
     /// What a key looks like in noise or while somebody speaks.
@@ -415,10 +435,13 @@ const TWIST_ROW: f32 = 2.985;
 /// Nearly all there is: at each look, and at all but the first together, which may have seen the rise.
 const PURITY: f32 = 0.8;
 const MEAN_PURITY: f32 = 0.92;
-/// A key has nothing below its row but noise.
-const BELOW: f32 = 0.04;
-/// A dial tone has been there for 120 ms.
-const STEADY_LOOKS: usize = 24;
+/// A key has nothing below its row but noise; a single look may see its edge.
+const BELOW: f32 = 0.07;
+const MEAN_BELOW: f32 = 0.025;
+/// A frequency may not change by more than that part of it: 5 Hz of a row, more than noise 12 dB below makes of it.
+const GLIDE: f32 = 0.008;
+/// A dial tone has been there for 160 ms.
+const STEADY_LOOKS: usize = 32;
 /// Amplitudes may not change by more than 2 dB from look to look.
 const STEADY: f32 = 1.26;
 

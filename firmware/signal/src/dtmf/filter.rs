@@ -37,6 +37,18 @@ impl Front {
         }
     }
 
+    /// What the high-pass lets through of a frequency, in parts of its power.
+    pub(super) fn passes(hertz: f32) -> f32 {
+        let turn = core::f32::consts::TAU * hertz / 8_000.0;
+        // A polynomial of second order in a delay, as power.
+        let power = |zero: f32, one: f32, two: f32| {
+            let re = zero + one * libm::cosf(turn) + two * libm::cosf(2.0 * turn);
+            let im = one * libm::sinf(turn) + two * libm::sinf(2.0 * turn);
+            re * re + im * im
+        };
+        SECTIONS.iter().map(|[b0, b1, b2, a1, a2]| power(*b0, *b1, *b2) / power(1.0, *a1, *a2)).product()
+    }
+
     fn high_pass(&mut self, sample: f32) -> f32 {
         let mut value = sample;
         for (state, section) in self.sections.iter_mut().zip(SECTIONS) {
