@@ -1,17 +1,21 @@
-//! The fuzz body: arbitrary bytes at the parser, the framer and the transactions.
+//! The fuzz body: arbitrary bytes at the parser, the framer, the transactions and the whole user agent.
 //!
 //! Nothing may panic, every drain must end, no output is longer than its buffer, and reading costs no more than its input allows.
 
-use core::net::SocketAddr;
+use core::net::{SocketAddr, SocketAddrV4};
 
 use dialtone_base::random::{Random, Seed};
+use dialtone_base::telephony::{CallId, Number};
 use dialtone_base::{Duration, Instant};
 
+use crate::agent::UserAgent;
+use crate::config::{Account, Config, Limits, Server};
 use crate::digest::{DigestClient, Identity};
 use crate::framing::{Frame, Framer};
-use crate::interface::ConnectionId;
+use crate::interface::{Body, ConnectionId, Event, Input, Order, Output};
 use crate::message::{Contact, Message, Method, Name, NameAddr, Received, Via, lex};
-use crate::transaction::{Capacity, Delivery, Output, Transactions};
+use crate::message_summary::MessageSummary;
+use crate::transaction::{self, Capacity, Delivery, Transactions};
 use crate::transport::Flow;
 use crate::uri::Uri;
 use crate::write::Writer;
@@ -24,8 +28,10 @@ pub fn fuzz(data: &[u8]) {
     if let Ok(text) = core::str::from_utf8(data) {
         read_uri(text);
     }
+    let _ = MessageSummary::parse(data);
     frame(data);
     transact(data);
+    serve(data);
 }
 
 /// Changes a few bytes the way mischief and bad lines do.
@@ -185,12 +191,12 @@ fn transact(data: &[u8]) {
         let mut rounds = 0;
         loop {
             match table.poll(now, &mut out) {
-                Output::Wait(next) => {
+                transaction::Output::Wait(next) => {
                     assert!(next.is_none_or(|next| next > now), "a deadline lies in the future");
                     break;
                 }
-                Output::Transmit { length, .. } => assert!(length <= out.len()),
-                Output::Ended { .. } => {}
+                transaction::Output::Transmit { length, .. } => assert!(length <= out.len()),
+                transaction::Output::Ended { .. } => {}
             }
             rounds += 1;
             assert!(rounds < 64, "the drain ends");
@@ -198,6 +204,78 @@ fn transact(data: &[u8]) {
         assert!(table.in_use() <= 6);
         now += Duration::from_millis(u64::from(*byte) * 37);
     }
+}
+
+/// Pieces of `data` come to a user agent that knows strangers, over UDP or a connection; somebody at home answers, dials and hangs up.
+fn serve(data: &[u8]) {
+    let mut agent = UserAgent::new(household(), Seed::from_number(5));
+    let mut out = [0; 2048];
+    let mut now = Instant::START;
+    let from = SocketAddrV4::new([192, 0, 2, 1].into(), 5060);
+    let connection = ConnectionId(ConnectionId::ACCEPTED);
+    let _ = agent.handle(now, Input::Network { local: Some([198, 51, 100, 1].into()) });
+    let _ = agent.handle(now, Input::Accepted { connection, from });
+    let mut ours = 1;
+    for (piece, byte) in pieces(data).zip(data.iter().cycle()) {
+        let input = match *byte & 3 {
+            0 => Input::Stream { connection, bytes: piece },
+            _ => Input::Datagram { from, bytes: piece },
+        };
+        let _ = agent.handle(now, input);
+        let mut rounds = 0;
+        loop {
+            let call = match agent.poll(now, &mut out) {
+                Output::Wait(_) => break,
+                Output::Transmit { length, .. } => {
+                    assert!(length <= out.len());
+                    None
+                }
+                Output::Event(Event::Incoming { call, .. }) => Some((call, Order::Alert { body: None })),
+                Output::Event(Event::TransferAsked { call, .. }) => Some((call, Order::AcceptTransfer)),
+                _ => None,
+            };
+            if let Some((call, order)) = call {
+                let _ = agent.handle(now, Input::Order { call, order });
+                let body = Some(Body::sdp(b"v=0"));
+                let order = if *byte & 4 == 0 { Order::Answer { body } } else { Order::HangUp };
+                let _ = agent.handle(now, Input::Order { call, order });
+            }
+            rounds += 1;
+            assert!(rounds < 256, "the drain ends");
+        }
+        if *byte & 8 != 0 {
+            // What a stranger wrote is dialled back.
+            let to = Number::from_wire(piece.get(..40).unwrap_or(piece));
+            let offer = Some(Body::sdp(b"v=0"));
+            let order = Order::Dial {
+                account: 0,
+                number: 0,
+                to: &to,
+                withhold: *byte & 16 != 0,
+                offer,
+                referred_by: None,
+            };
+            let _ = agent.handle(now, Input::Order { call: CallId(ours), order });
+            ours += 2;
+        }
+        assert!(
+            agent.calls() <= 2 && agent.transactions() <= 8 && agent.dialogs() <= 6,
+            "everything is bounded"
+        );
+        now += Duration::from_millis(u64::from(*byte) * 41);
+    }
+}
+
+fn household() -> Config {
+    let mut config = Config::default();
+    let mut account = Account { domain: "example.com".into(), accept_strangers: true, ..Account::default() };
+    // There is room for one of each.
+    let _ = account.numbers.push("user".into());
+    account.server = Some(Server { host: "192.0.2.1".into(), port: Some(5060), ..Server::default() });
+    let _ = config.accounts.push(account);
+    config.limits =
+        Limits { calls: 2, transactions: 8, connections: 2, message: 2048, body: 512, ..Limits::default() };
+    config
 }
 
 /// Cuts at a marker that occurs in no valid message by chance often.
