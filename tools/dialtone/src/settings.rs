@@ -13,7 +13,6 @@ use dialtone_hal_linux::flash::{FLASH_SIZE, FileFlash};
 use dialtone_services::console::explain;
 use dialtone_settings::json::{self, Refused};
 use dialtone_settings::storage::{Origin, SETTINGS_RANGE, SettingsStore};
-use dialtone_settings::tree::Settings;
 use embassy_futures::block_on;
 
 use crate::console::{NobodyThere, ask, default_socket, print};
@@ -114,8 +113,9 @@ fn online(socket: &Path, what: &What) -> Result<(), Box<dyn Error>> {
         What::Revert => "revert".into(),
         What::Import { file } => {
             // On one line; JSON has line ends only between its parts, never inside a text.
-            let tree = read_file(file)?;
-            let line: String = json::export(&tree).lines().map(str::trim).collect();
+            // The file's own text: what is exported again would have lost its passwords.
+            let text = read_file(file)?;
+            let line: String = text.trim_start_matches('\u{feff}').lines().map(str::trim).collect();
             format!("import {line}")
         }
         What::Explain { .. } | What::Check { .. } => return Ok(()),
@@ -156,7 +156,9 @@ fn offline(flash: &Path, what: &What) -> Result<(), Box<dyn Error>> {
         What::Export { file } => return write_file(file, &json::export(tree)),
         What::Set { path, value } => json::with_value(tree, path, value)?,
         What::Reset { path } => json::without_value(tree, path.as_deref().unwrap_or_default())?,
-        What::Import { file } => read_file(file)?,
+        What::Import { file } => {
+            json::import_over(tree, &read_file(file)?).map_err(|refused| in_words(file, &refused))?
+        }
         What::Confirm | What::Revert => return Err("nothing is on trial in a flash file".into()),
         What::Explain { .. } | What::Check { .. } => return Ok(()),
     };
@@ -170,8 +172,8 @@ fn offline(flash: &Path, what: &What) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A file's tree, or every fault with the file's name in front.
-fn read_file(file: &Path) -> Result<Box<Settings>, Box<dyn Error>> {
+/// A file's text, looked through: every fault with the file's name in front.
+fn read_file(file: &Path) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
     let read = if file == Path::new("-") {
         std::io::stdin().read_to_string(&mut text)
@@ -179,7 +181,8 @@ fn read_file(file: &Path) -> Result<Box<Settings>, Box<dyn Error>> {
         std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
     };
     read.map_err(|error| format!("cannot read {}: {error}", name(file)))?;
-    json::import(&text).map_err(|refused| in_words(file, &refused).into())
+    json::check_file(&text).map_err(|refused| in_words(file, &refused))?;
+    Ok(text)
 }
 
 fn in_words(file: &Path, refused: &Refused) -> String {

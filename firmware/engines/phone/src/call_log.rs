@@ -124,3 +124,45 @@ impl CallLog {
         self.entries.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: u32) -> Entry {
+        Entry {
+            id,
+            party: Party::default(),
+            at: Some(UnixTime(1_800_000_000)),
+            direction: Direction::In,
+            outcome: Outcome::Missed,
+            seconds: 0,
+            account: Some(0),
+            line: Some(LineId(1)),
+            quality: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_entry_makes_room_and_the_newest_comes_first() {
+        let mut log = CallLog::new();
+        for id in 1..=ENTRIES as u32 + 5 {
+            log.add(entry(id));
+        }
+        assert_eq!(log.iter().count(), ENTRIES);
+        assert_eq!(log.iter().next().map(|entry| entry.id), Some(ENTRIES as u32 + 5));
+        assert_eq!(log.iter().last().map(|entry| entry.id), Some(6));
+    }
+
+    #[test]
+    fn quality_is_added_to_the_call_it_belongs_to_or_to_none() {
+        let mut log = CallLog::new();
+        log.add(entry(1));
+        log.add(entry(2));
+        let quality = Quality { mos_hundredths: 410, loss: 12, round_trip: 30, jitter: 2 };
+        assert!(log.rate(1, quality) && !log.rate(9, quality));
+        assert_eq!(log.iter().last().and_then(|entry| entry.quality), Some(quality));
+        log.clear();
+        assert_eq!(log.iter().count(), 0);
+    }
+}

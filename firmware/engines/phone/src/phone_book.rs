@@ -83,3 +83,57 @@ fn common_suffix(one: &str, other: &str) -> usize {
 pub const SUFFIX: usize = 7;
 /// Leading digits that may differ: `0049` before one, `0` before the other.
 const PREFIX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn book(numbers: &[&str]) -> PhoneBook {
+        let mut book = PhoneBook::new();
+        for number in numbers {
+            let entry =
+                Entry { name: DisplayName::lossy(number), number: Number::lossy(number), ..Entry::default() };
+            assert!(book.add(entry));
+        }
+        book
+    }
+
+    #[test]
+    fn a_caller_is_known_however_the_network_writes_the_number() {
+        let book = book(&["+49 30 7654321", "112", "030 7654322", "+1 212 555 0100"]);
+        for (number, found) in [
+            ("0307654321", Some("+49 30 7654321")),
+            ("0049307654321", Some("+49 30 7654321")),
+            ("7654321", Some("+49 30 7654321")),
+            ("+49307654322", Some("030 7654322")),
+            ("112", Some("112")),
+            ("49112", None),
+            ("12", None),
+            ("", None),
+            ("4321", None),
+            ("anonymous", None),
+            ("12125550100", Some("+1 212 555 0100")),
+        ] {
+            assert_eq!(book.by_number(number).map(|entry| entry.name.as_str()), found, "{number}");
+        }
+    }
+
+    #[test]
+    fn the_same_digits_win_over_the_same_ending() {
+        let book = book(&["0407654321", "7654321", "0307654321"]);
+        assert_eq!(book.by_number("0307654321").unwrap().name.as_str(), "0307654321");
+        assert_eq!(book.by_number("7654321").unwrap().name.as_str(), "7654321");
+    }
+
+    #[test]
+    fn a_full_book_takes_no_more() {
+        let mut book = PhoneBook::new();
+        for code in 0..ENTRIES as u8 {
+            assert!(book.add(Entry { short_code: Some(code), ..Entry::default() }));
+        }
+        assert!(!book.add(Entry::default()));
+        assert_eq!(book.iter().count(), ENTRIES);
+        assert!(book.by_short_code(99).is_some() && book.by_short_code(100).is_none());
+        assert!(book.by_number("").is_none(), "an entry without a number is nobody's");
+    }
+}

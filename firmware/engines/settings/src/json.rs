@@ -45,14 +45,21 @@ pub fn export(tree: &Settings) -> String {
     text
 }
 
-/// Reads a file: missing fields get their defaults, then the whole is validated.
+/// Reads a file: missing fields get their defaults, then the whole is validated. Its secrets must be in it.
+///
+/// # Errors
+/// The first fault of form, or every fault the validator found, or a secret that is only shown as `********`.
+pub fn import(text: &str) -> Result<Box<Settings>, Refused> {
+    import_over(&Settings::default(), text)
+}
+
+/// Whether a router could import this file; secrets that are only shown as `********` may be there.
 ///
 /// # Errors
 /// The first fault of form, or every fault the validator found.
-pub fn import(text: &str) -> Result<Box<Settings>, Refused> {
+pub fn check_file(text: &str) -> Result<(), Refused> {
     let tree = parse(text)?;
-    check(&tree, Some(text))?;
-    Ok(tree)
+    check(&tree, Some(text))
 }
 
 /// Reads a file as [`import`] does; secrets it shows as `********` are those of `current`.
@@ -60,7 +67,8 @@ pub fn import(text: &str) -> Result<Box<Settings>, Refused> {
 /// # Errors
 /// As [`import`], and when `current` has no such secret.
 pub fn import_over(current: &Settings, text: &str) -> Result<Box<Settings>, Refused> {
-    let mut tree = import(text)?;
+    let mut tree = parse(text)?;
+    check(&tree, Some(text))?;
     keep_secrets(&mut tree, current)?;
     Ok(tree)
 }

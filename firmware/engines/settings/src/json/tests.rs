@@ -179,6 +179,17 @@ fn a_file_from_another_router_says_that_its_password_is_missing() {
     let tree = with_value(&Settings::default(), "telephony.accounts.+", ACCOUNT).unwrap();
     let refused = import_over(&Settings::default(), &export(&tree)).unwrap_err();
     assert_eq!(refused.faults[0].path, "telephony.accounts.0.auth_password");
+    assert!(import(&export(&tree)).is_err(), "nobody has ******** for a password");
+    assert_eq!(check_file(&export(&tree)), Ok(()), "the router it came from has it");
+}
+
+#[test]
+fn a_line_end_in_a_name_or_password_does_not_reach_a_sip_header() {
+    for field in ["name", "auth_user_name", "auth_password", "display_name"] {
+        let account = format!(r#"{{"domain":"op.example","numbers":["1"],"{field}":"x\r\nVia: y"}}"#);
+        let refused = import(&format!(r#"{{"telephony":{{"accounts":[{account}]}}}}"#)).unwrap_err();
+        assert_eq!(refused.faults[0].path, format!("telephony.accounts.0.{field}"));
+    }
 }
 
 #[test]

@@ -243,6 +243,50 @@ fn sections_of_newer_firmware_are_kept_until_they_are_changed() {
 }
 
 #[test]
+fn flash_of_older_firmware_lacks_the_telephone_and_gets_its_factory_settings() {
+    block_on(async {
+        let (mut store, _) = open(FakeFlash::new(5)).await;
+        store.commit(1, &tree(1)).await.unwrap();
+        let mut record = store.current.as_ref().unwrap().record.clone();
+        record.entries.retain(|entry| entry.section <= Section::Firewall.id());
+        record.revision = 2;
+        store.map.store(RECORD_KEYS[1], &postcard::to_allocvec(&record).unwrap()).await.unwrap();
+        let (mut store, loaded) = open(store.into_flash()).await;
+        assert_eq!((loaded.origin, loaded.revision), (Origin::Newest, 2));
+        assert_eq!(*loaded.settings, tree(1));
+        store.commit(3, &tree(3)).await.unwrap();
+        assert_eq!(*open(store.into_flash()).await.1.settings, tree(3));
+    });
+}
+
+#[test]
+fn passwords_and_the_whole_phone_book_come_back_from_flash() {
+    block_on(async {
+        let account = |n: u8| {
+            let numbers = format!("[\"{n}\"]");
+            format!("{{\"domain\":\"op.example\",\"numbers\":{numbers},\"auth_password\":\"{n}-secret\"}}")
+        };
+        let entry = |n: usize| format!("{{\"name\":\"{:\u{fc}>31}\",\"number\":\"{n:048}\"}}", "");
+        let accounts: Vec<_> = (0..crate::tree::telephony::ACCOUNTS as u8).map(account).collect();
+        let book: Vec<_> = (0..crate::tree::telephony::PHONE_BOOK).map(entry).collect();
+        let (accounts, book) = (accounts.join(","), book.join(","));
+        let text = format!("{{\"telephony\":{{\"accounts\":[{accounts}],\"phone_book\":[{book}]}}}}");
+        let mut settings = *crate::json::import(&text).unwrap();
+        let mut store = SettingsStore::open(FakeFlash::new(32), SETTINGS_RANGE).await.unwrap();
+        store.load().await.unwrap();
+        for revision in 1..12 {
+            settings.telephony.inter_digit_seconds = revision as u8 + 2;
+            settings.telephony.phone_book[0].ring = revision as u8 % 7;
+            store.commit(revision, &settings).await.unwrap();
+        }
+        let mut store = SettingsStore::open(store.into_flash(), SETTINGS_RANGE).await.unwrap();
+        let loaded = store.load().await.unwrap();
+        assert_eq!(*loaded.settings, settings);
+        assert_eq!(loaded.settings.telephony.accounts[3].auth_password.reveal(), "3-secret");
+    });
+}
+
+#[test]
 fn the_biggest_tree_fits() {
     block_on(async {
         let mut biggest = Settings::default();

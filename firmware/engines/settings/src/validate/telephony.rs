@@ -34,6 +34,32 @@ pub(super) fn check(tree: &Settings, problems: &mut Problems) {
     }
     check_rules(telephony, problems);
     check_phone_book(telephony, problems);
+    check_texts(telephony, problems);
+}
+
+/// Texts that travel in SIP headers and to displays have no control characters: a line end would begin a header of its own.
+fn check_texts(telephony: &Telephony, problems: &mut Problems) {
+    let mut plain = |at: fmt::Arguments<'_>, text: &str| {
+        if text.chars().any(char::is_control) {
+            problems.add(at, format_args!("contains a control character"));
+        }
+    };
+    for (index, account) in telephony.accounts.iter().enumerate() {
+        for (field, text) in [
+            ("name", account.name.as_str()),
+            ("auth_user_name", account.auth_user_name.as_str()),
+            ("auth_password", account.auth_password.reveal()),
+            ("display_name", account.display_name.as_str()),
+        ] {
+            plain(format_args!("telephony.accounts.{index}.{field}"), text);
+        }
+    }
+    for (index, line) in telephony.lines.iter().enumerate() {
+        plain(format_args!("telephony.lines.{index}.name"), &line.name);
+    }
+    for (index, entry) in telephony.phone_book.iter().enumerate() {
+        plain(format_args!("telephony.phone_book.{index}.name"), &entry.name);
+    }
 }
 
 fn check_account(index: usize, account: &Account, problems: &mut Problems) {
