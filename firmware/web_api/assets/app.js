@@ -93,6 +93,13 @@ const show = (status) => {
     ["Running for", span(status.uptime_seconds)],
     ["Version", status.version],
   ]);
+  const { lines, numbers } = status.telephone;
+  document.getElementById("telephone-section").hidden = lines.length === 0;
+  facts("telephone", [
+    ...lines.map((line, index) => [`Line ${index + 1}`, line.state]),
+    ...numbers.map((number) => [number.number, number.state]),
+    ...(numbers.length ? [] : [["Numbers", "none set: only calls between the lines"]]),
+  ]);
   rows("devices", status.devices.map((device) => [device.name || device.mac, device.address || "–", device.port ? `${device.zone}, ${device.port}` : device.zone, seen(device), amount(device.bytes_in), amount(device.bytes_out)]), "No device has joined yet.");
   rows("ports", status.ports.map((port) => [port.name, port.zone, port.link ? "up" : "down", amount(port.bytes_in), amount(port.bytes_out)]), "No ports.");
   // ARP for the router itself arrived where it should: counted, but nothing was refused.

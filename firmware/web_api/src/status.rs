@@ -31,6 +31,8 @@ pub struct Status {
     pub flows: Flows,
     /// The board's ports.
     pub ports: Vec<Port>,
+    /// The telephone; both lists are empty on a board without one.
+    pub telephone: Telephone,
     /// The home's devices.
     pub devices: Vec<Device>,
     /// Every packet not passed on, by reason; also the zeros.
@@ -84,6 +86,35 @@ pub struct Port {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+}
+
+/// The telephone: whom the home calls is told to its owner only, on the console.
+#[derive(Serialize)]
+pub struct Telephone {
+    /// The board's lines.
+    pub lines: Vec<Line>,
+    /// The accounts' numbers.
+    pub numbers: Vec<Number>,
+}
+
+/// A telephone line.
+#[derive(Serialize)]
+pub struct Line {
+    /// `phone1`.
+    pub name: String,
+    /// `on-hook`, `ringing`, `off-hook` or `talking`.
+    pub state: &'static str,
+}
+
+/// A telephone number.
+#[derive(Serialize)]
+pub struct Number {
+    /// The number.
+    pub number: String,
+    /// It can be called.
+    pub up: bool,
+    /// In a few words.
+    pub state: &'static str,
 }
 
 /// A device of the home.
@@ -147,11 +178,12 @@ impl Status {
             .drops
             .iter()
             .map(|(reason, count)| Drop { reason: dialtone_base::counter::Reason::name(reason), count });
+        let telephone = telephone(state);
         Self {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: now().as_secs(),
             unix_time: state.unix_time().map(|time| time.0),
-            sentence: sentence(&wan),
+            sentence: sentence(&wan, &telephone),
             flows: Flows {
                 in_use: snapshot.flows.in_use,
                 capacity: snapshot.flows.capacity,
@@ -162,6 +194,7 @@ impl Status {
             },
             ports: ports.collect(),
             devices: devices(state),
+            telephone,
             drops: drops.collect(),
             wan: Wan {
                 up: wan.address.is_some(),
@@ -215,8 +248,35 @@ fn devices(state: &RouterState) -> Vec<Device> {
     at_home(state).into_iter().map(shown).collect()
 }
 
-fn sentence(wan: &WanStatus) -> String {
+fn telephone(state: &RouterState) -> Telephone {
+    critical_section::with(|token| {
+        let lines = state.lines.borrow_ref(token);
+        let numbers = state.numbers.borrow_ref(token);
+        Telephone {
+            lines: lines.iter().map(|line| Line { name: line.name.to_string(), state: line.state }).collect(),
+            numbers: numbers
+                .iter()
+                .map(|number| Number {
+                    number: number.number.to_string(),
+                    up: number.up,
+                    state: number.state,
+                })
+                .collect(),
+        }
+    })
+}
+
+fn sentence(wan: &WanStatus, telephone: &Telephone) -> String {
     if wan.address.is_some() {
+        // While it is still registering nothing is wrong.
+        let quiet = ["registering", "not registered yet"];
+        let silent = telephone.numbers.iter().find(|number| !number.up && !quiet.contains(&number.state));
+        if let Some(number) = silent {
+            return format!(
+                "The home is online, but the telephone number {} cannot be used: {}.",
+                number.number, number.state
+            );
+        }
         return "Everything is working: the home is online.".to_string();
     }
     if !wan.link {
