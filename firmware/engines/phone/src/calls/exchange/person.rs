@@ -174,6 +174,7 @@ impl Exchange {
         }
         if let Some(caller) = caller.filter(|_| !outside)
             && self.station(caller).stage == Stage::Calling
+            && self.station(caller).active == Some(id)
         {
             self.enter(caller, Stage::Talking, None);
         }

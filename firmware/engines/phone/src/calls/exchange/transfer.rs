@@ -207,7 +207,7 @@ impl Exchange {
 
     /// The other end of `id` asks us to call somebody else.
     pub(super) fn transfer_requested(&mut self, id: CallId, to: &str) -> Result<(), Rejected> {
-        let call = self.find(id).ok_or(Rejected::UnknownCall)?;
+        let call = self.find(id).filter(|call| call.account.is_some()).ok_or(Rejected::UnknownCall)?;
         let line = call.line.filter(|_| call.phase == Phase::Up && !call.emergency);
         let pending = self.calls.iter().any(|other| other.referred == Some(id));
         let line = line.filter(|line| {

@@ -186,7 +186,8 @@ fn evening(seed: u64) {
 
 #[test]
 fn whatever_people_and_networks_do_every_line_comes_back_and_every_call_ends() {
-    for seed in 0..1000 {
+    // The last two once found a caller talking whose second call was not answered, and an order for a call inside the home.
+    for seed in (0..2000).chain([11_415, 11_597]) {
         let result = std::panic::catch_unwind(|| evening(seed));
         assert!(result.is_ok(), "seed {seed}");
     }
