@@ -100,6 +100,16 @@ impl Concealer {
         self.remember(out);
     }
 
+    /// How the sound before a gap would go on; the gap itself is still to be concealed.
+    pub fn extend(&mut self, out: &mut [i16]) {
+        if self.concealed == 0 {
+            self.begin();
+        }
+        for (at, sample) in out.iter_mut().enumerate() {
+            *sample = to_sample(self.extension(self.position + at) * self.loudness(self.concealed + at));
+        }
+    }
+
     /// Background noise, for silence that is not sent and for gaps too long to fill.
     pub fn background_noise(&mut self, out: &mut [i16]) {
         for sample in out.iter_mut() {

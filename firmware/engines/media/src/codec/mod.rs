@@ -43,10 +43,45 @@ pub enum Encoder {
 pub enum Decoder {
     /// Either law of G.711.
     G711(Codec),
-    /// G.722 with its predictors.
-    G722(G722Decoder),
+    /// G.722 with its predictors, and what keeps them in step during a gap.
+    G722(G722Decoder, Mirror),
     /// Opus; `None`: the pool was empty, all is silence.
     Opus(Option<OpusDecoding>),
+}
+
+/// An encoder that hears what the decoder says, and so has nearly the sender's state.
+pub struct Mirror {
+    encoder: G722Encoder,
+    /// Samples of the sound to come that it heard already.
+    ahead: usize,
+}
+
+impl Mirror {
+    fn follow(&mut self, sound: &[i16]) {
+        let skipped = self.ahead.min(sound.len());
+        self.ahead -= skipped;
+        self.encode(sound.get(skipped..).unwrap_or(&[]), |_| {});
+    }
+
+    fn bridge(&mut self, decoder: &mut G722Decoder, extension: &[i16]) {
+        let Some((head, rest)) = extension.split_at_checked(Decoder::DELAY.saturating_sub(self.ahead)) else {
+            return;
+        };
+        self.encode(head, |_| {});
+        self.ahead = Decoder::DELAY;
+        let mut unheard = [0; 160];
+        self.encode(rest, |codes| {
+            let _ = decoder.decode_into(codes, &mut unheard);
+        });
+    }
+
+    fn encode(&mut self, sound: &[i16], mut use_codes: impl FnMut(&[u8])) {
+        for part in sound.chunks(160) {
+            let mut codes = [0; 81];
+            let length = self.encoder.encode_into(part, &mut codes).unwrap_or(0);
+            use_codes(codes.get(..length).unwrap_or(&[]));
+        }
+    }
 }
 
 impl Codec {
@@ -145,11 +180,18 @@ impl Encoder {
 }
 
 impl Decoder {
+    /// Samples of both filters of G.722 together.
+    pub const DELAY: usize = 22;
+
     /// A decoder; takes an Opus state from `pool`.
     pub fn new(codec: Codec, pool: &CodecPool) -> Self {
         match codec {
             Codec::Pcmu | Codec::Pcma => Self::G711(codec),
-            Codec::G722 => Self::G722(G722Decoder::with_options(Bitrate::Mode1_64000, false, false)),
+            Codec::G722 => {
+                let decoder = G722Decoder::with_options(Bitrate::Mode1_64000, false, false);
+                let encoder = G722Encoder::with_options(Bitrate::Mode1_64000, false, false);
+                Self::G722(decoder, Mirror { encoder, ahead: 0 })
+            }
             Codec::Opus => Self::Opus(pool.decoding()),
         }
     }
@@ -158,7 +200,7 @@ impl Decoder {
     pub const fn codec(&self) -> Codec {
         match self {
             Self::G711(codec) => *codec,
-            Self::G722(_) => Codec::G722,
+            Self::G722(..) => Codec::G722,
             Self::Opus(_) => Codec::Opus,
         }
     }
@@ -176,8 +218,20 @@ impl Decoder {
                 }
                 payload.len().min(out.len())
             }
-            Self::G722(decoder) => decoder.decode_into(payload, out).unwrap_or(0),
+            Self::G722(decoder, mirror) => {
+                let length = decoder.decode_into(payload, out).unwrap_or(0);
+                mirror.follow(out.get(..length).unwrap_or(&[]));
+                length
+            }
             Self::Opus(decoding) => decoding.as_mut().map_or(0, |decoding| decoding.decode(payload, out)),
+        }
+    }
+
+    /// A gap is about to be skipped; `extension` is how the sound before it would go on, [`Decoder::DELAY`] samples longer than the gap.
+    /// A decoder that predicts (G.722) decodes what the sender would have sent for that, so that its predictors are near the sender's.
+    pub fn bridge(&mut self, extension: &[i16]) {
+        if let Self::G722(decoder, mirror) = self {
+            mirror.bridge(decoder, extension);
         }
     }
 
@@ -185,7 +239,7 @@ impl Decoder {
     /// else by its own concealment. `false`: it cannot (G.711, G.722).
     pub fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) -> bool {
         match self {
-            Self::G711(_) | Self::G722(_) => false,
+            Self::G711(_) | Self::G722(..) => false,
             Self::Opus(decoding) => {
                 if let Some(decoding) = decoding {
                     decoding.conceal(next, out);

@@ -354,8 +354,12 @@ impl Receiver {
             }
         } else {
             filled = milliseconds;
-            let decoded = self.decode(handle, config);
             let length = filled as usize * unit;
+            if let Some(extension) = self.gap.get_mut(..length + Decoder::DELAY) {
+                self.concealer.extend(extension);
+                self.decoder.bridge(extension);
+            }
+            let decoded = self.decode(handle, config);
             if let (Some(gap), Some(next)) =
                 (self.gap.get_mut(..length), self.frame.get_mut(..decoded as usize))
             {
