@@ -29,6 +29,8 @@ fn calls_clear_the_bars() {
         // spandsp's concealment: 2.90 and 2.34.
         (Codec::Pcmu, false, 0.05, 0, 3.2),
         (Codec::Pcmu, false, 0.10, 0, 2.8),
+        (Codec::G722, false, 0.05, 0, 2.9),
+        (Codec::G722, false, 0.10, 0, 2.34),
         (Codec::Opus, true, 0.05, 0, 3.9),
         (Codec::Opus, true, 0.10, 0, 3.5),
     ] {

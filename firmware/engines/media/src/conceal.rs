@@ -16,6 +16,8 @@ const BEYOND: usize = 480;
 #[derive(Clone, Debug)]
 pub struct Concealer {
     per_millisecond: usize,
+    /// Samples after a gap that the decoder needs to find back.
+    settling: usize,
     history: [i16; HISTORY],
     /// The period that is repeated during a gap.
     template: [f32; HISTORY],
@@ -33,10 +35,13 @@ pub struct Concealer {
 }
 
 impl Concealer {
-    /// For sound of `sample_rate` (8000 or 16000), nothing heard yet.
-    pub fn new(sample_rate: u32) -> Self {
+    /// For sound of `sample_rate` (8000 or 16000), nothing heard yet. `settling`: milliseconds (to 10) after a gap that the decoder needs to
+    /// find back into step.
+    pub fn new(sample_rate: u32, settling: u32) -> Self {
+        let per_millisecond = (sample_rate / 1000).clamp(8, 16) as usize;
         Self {
-            per_millisecond: (sample_rate / 1000).clamp(8, 16) as usize,
+            per_millisecond,
+            settling: settling.min(10) as usize * per_millisecond,
             history: [0; HISTORY],
             template: [0.0; HISTORY],
             period: 0,
@@ -199,16 +204,24 @@ impl Concealer {
             .unwrap_or(Pitch { period: next.len(), strength: 0.0 });
         let back = if after.strength < 0.4 { next.len().min(15 * unit) } else { after.period };
         let likeness = if in_phase { match_strength.clamp(0.0, 1.0) } else { 0.0 };
-        for (at, sample) in out.iter_mut().enumerate() {
+        let settling = self.settling.min(next.len());
+        for at in 0..length + settling {
             let past = self.extension_between(self.position as f32 + at as f32 * stretch) * loudness;
             // `next` starts at `length`; a whole number of periods earlier it is the same.
-            let phase = (back - (length - at) % back) % back;
+            let phase = match at.checked_sub(length) {
+                Some(into) => into,
+                None => (back - (length - at) % back) % back,
+            };
             let future = f32::from(next.get(phase).copied().unwrap_or(0));
-            let weight = fade(at, length);
+            let weight = fade(at, length + settling);
             let (a, b) = (1.0 - weight, weight);
             // Unlike sounds add in power, like ones in amplitude.
             let gain = 1.0 / libm::sqrtf((a * a + b * b + 2.0 * a * b * likeness).max(0.25));
-            *sample = to_sample((past * a + future * b) * gain);
+            let sample = to_sample((past * a + future * b) * gain);
+            let place = if at < length { out.get_mut(at) } else { next.get_mut(at - length) };
+            if let Some(place) = place {
+                *place = sample;
+            }
         }
         // The end of the gap continues into `next` by construction.
         self.concealed = 0;

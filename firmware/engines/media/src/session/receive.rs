@@ -69,7 +69,7 @@ impl Receiver {
             line_rate: 8000,
             jitter: JitterBuffer::new(8),
             decoder: Decoder::G711(Codec::Pcmu),
-            concealer: Concealer::new(8000),
+            concealer: Concealer::new(8000, 0),
             play: PlayBuffer::default(),
             doubler: Doubler::default(),
             halver: Halver::default(),
@@ -467,7 +467,8 @@ impl Receiver {
         self.decoder = Decoder::G711(Codec::Pcmu);
         self.decoder = Decoder::new(codec, &self.pool);
         self.play.clear();
-        self.concealer = Concealer::new(self.sample_rate());
+        let settling = if codec == Codec::G722 { 10 } else { 0 };
+        self.concealer = Concealer::new(self.sample_rate(), settling);
     }
 
     fn sample_rate(&self) -> u32 {
