@@ -330,12 +330,14 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Of a name written twice the first counts, on both sides.
     fn parameters_agree(&self, other: &Uri<'_>) -> bool {
-        self.parameters().take(MOST_PARAMETERS).all(|(name, value)| match other.parameter(name) {
-            Some(theirs) => is_same(theirs, value.unwrap_or("")),
-            None => !["user", "ttl", "method", "maddr", "transport"]
-                .iter()
-                .any(|strict| strict.eq_ignore_ascii_case(name)),
+        const STRICT: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+        self.parameters().take(MOST_PARAMETERS).all(|(name, _)| {
+            match (self.parameter(name), other.parameter(name)) {
+                (Some(ours), Some(theirs)) => is_same(ours, theirs),
+                _ => !STRICT.iter().any(|strict| is_same(strict, name)),
+            }
         })
     }
 }

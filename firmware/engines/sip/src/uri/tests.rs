@@ -58,6 +58,7 @@ fn equality_follows_rfc_3261_section_19_1_4() {
         ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
         ("sip:biloxi.com;transport=tcp;method=REGISTER", "sip:biloxi.com;method=REGISTER;transport=tcp"),
         ("sip:a@b;n%61me=v%61lue", "sip:a@b;NAME=value"),
+        ("sip:a@b;name=1;name=2", "sip:a@b;name=1;name=2"),
         ("tel:+1-201-555-0123", "tel:+12015550123"),
     ] {
         assert!(uri(left).is_equivalent(&uri(right)), "{left} {right}");
