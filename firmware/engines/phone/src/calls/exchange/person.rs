@@ -251,7 +251,11 @@ impl Exchange {
         match verdict {
             _ if full => self.refuse(line, Tone::SpecialInformation),
             Collect::More => self.enter(line, Stage::Dialling, Some(timing.inter_digit)),
-            Collect::CouldEnd => self.enter(line, Stage::Dialling, Some(timing.short_inter_digit)),
+            Collect::CouldEnd => {
+                // A household that wants short pauses wants this one no longer.
+                let lasts = timing.short_inter_digit.min(timing.inter_digit);
+                self.enter(line, Stage::Dialling, Some(lasts));
+            }
             Collect::Complete => self.go(line, &longer),
             Collect::Never => self.refuse(line, Tone::SpecialInformation),
         }
