@@ -183,8 +183,8 @@ impl JitterBuffer {
         self.other = (self.other + 1) % OTHERS;
     }
 
-    /// What to play now. `pending`: microseconds of sound decoded but not yet played.
-    pub fn next(&mut self, now: Instant, pending: u64) -> Next {
+    /// What to play now.
+    pub fn next(&mut self, now: Instant) -> Next {
         let Some(first) = self.first() else { return self.nothing() };
         let (timestamp, sequence) = self.place(first);
         let Some(next) = self.next else { return self.begin(now, first, timestamp) };
@@ -209,7 +209,6 @@ impl JitterBuffer {
             return self.frame(first, timestamp);
         }
         let longest = 500 * self.ticks_per_millisecond;
-        let _ = pending;
         if gap > longest { self.begin(now, first, timestamp) } else { Next::Gap(gap as u32, first) }
     }
 

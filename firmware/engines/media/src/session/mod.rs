@@ -23,7 +23,7 @@ use crate::latch::{Judgement, Latch};
 use crate::quality;
 use crate::rtcp::{self, Report, Schedule};
 use crate::rtp::{self, Packet};
-use crate::stream::StreamConfig;
+use crate::stream::{Direction, StreamConfig};
 use crate::telephone_event::FLASH;
 use receive::Receiver;
 use send::Sender;
@@ -33,7 +33,7 @@ use send::Sender;
 pub struct Setup {
     /// Samples in a second of the line, 8000 or 16000.
     pub sample_rate: u32,
-    /// After this long without RTP where RTP is due, [`Event::Silent`] is told once.
+    /// After this long without RTP and RTCP where RTP is due, [`Event::Silent`] is told once.
     pub timeout: Duration,
 }
 
@@ -44,7 +44,7 @@ pub enum Event {
     Key(Key),
     /// The peer reported a hook flash (RFC 4733 event 16).
     Flash,
-    /// No RTP came for [`Setup::timeout`]: the call may be dead.
+    /// Neither RTP nor RTCP came for [`Setup::timeout`] although nobody holds the call: it may be dead.
     Silent,
     /// RTP came again after [`Event::Silent`].
     Resumed,
@@ -265,7 +265,9 @@ impl Session {
         if config.direction.receives() {
             let gave_up = self.receiver.pull(now, config, out);
             self.drops.add(Dropped::Overflow, u64::from(gave_up));
-            if !self.silent_told && now - self.heard_at >= self.setup.timeout {
+            // Who holds us need not send music.
+            let due = config.direction == Direction::SendReceive;
+            if due && !self.silent_told && now - self.heard_at >= self.setup.timeout {
                 self.silent_told = true;
                 let _ = self.events.push_back(Event::Silent);
             }
@@ -278,9 +280,8 @@ impl Session {
     /// sent to [`Session::destination`] at once.
     pub fn push_pcm(&mut self, now: Instant, samples: &[i16], out: &mut [u8]) -> Option<usize> {
         let config = self.config.as_ref()?;
-        let length = self.sender.push(config, samples, out)?;
-        self.sender.sent_at = now;
-        Some(length)
+        let _ = now;
+        self.sender.push(config, samples, out)
     }
 
     /// The next pushes are the room's noise alone, as described (by [`crate::comfort_noise`]), or (`None`) speech again. When comfort
@@ -404,6 +405,7 @@ impl Session {
         if received.ssrc == self.sender.ssrc {
             return Err(Dropped::Loop);
         }
+        self.heard_at = now;
         if let Some(report) = received.sender_report {
             self.their_report = Some((report, now));
         }
@@ -429,7 +431,7 @@ impl Session {
             }
             report
         });
-        let sender = self.sender.info(now);
+        let sender = self.sender.info();
         rtcp::write(out, now, self.sender.ssrc, sender, report, &self.name, bye)
     }
 }

@@ -253,7 +253,7 @@ impl Receiver {
 
     fn fetch(&mut self, now: Instant, config: &StreamConfig) {
         let ten = self.per_millisecond() * 10;
-        match self.jitter.next(now, self.pending()) {
+        match self.jitter.next(now) {
             Next::Frame(handle) => self.frame(now, handle, config),
             Next::Gap(ticks, handle) => self.gap(ticks, handle, config),
             Next::Starved => {

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use dialtone_base::{Instant, Random};
+use dialtone_base::Random;
 
 use crate::codec::resample::{Doubler, Halver};
 use crate::codec::{Codec, CodecPool, Encoder};
@@ -23,7 +23,6 @@ pub(super) struct Sender {
     pub packets: u32,
     pub mute: bool,
     pub events: EventSender,
-    pub sent_at: Instant,
     encoder: Encoder,
     line_rate: u32,
     octets: u32,
@@ -52,7 +51,6 @@ impl Sender {
             packets: 0,
             mute: false,
             events: EventSender::default(),
-            sent_at: Instant::START,
             encoder: Encoder::G711(Codec::Pcmu),
             line_rate: 8000,
             octets: 0,
@@ -137,12 +135,11 @@ impl Sender {
     }
 
     /// What a sender report says; `None` when nothing was sent since the last one.
-    pub fn info(&mut self, now: Instant) -> Option<SenderInfo> {
+    pub fn info(&mut self) -> Option<SenderInfo> {
         if self.packets == self.reported {
             return None;
         }
         self.reported = self.packets;
-        let _ = now;
         Some(SenderInfo { timestamp: self.timestamp, packets: self.packets, octets: self.octets })
     }
 

@@ -429,6 +429,17 @@ fn a_dead_peer_is_told_once_and_its_return_too() {
 }
 
 #[test]
+fn a_peer_that_holds_us_in_silence_is_not_taken_for_dead() {
+    let mut pair = Pair::new(Codec::Pcmu, 8000, 19);
+    pair.run(100, [300.0, 300.0]);
+    let held = StreamConfig { direction: Direction::ReceiveOnly, ..config(Codec::Pcmu, BOB) };
+    pair.sessions[0].reconfigure(pair.now, held);
+    pair.loss = 1.0;
+    pair.run(2500, [300.0, 300.0]);
+    assert_eq!(pair.sessions[0].poll_event(), None);
+}
+
+#[test]
 fn goodbye_is_heard_and_our_own_packets_are_known() {
     let mut pair = Pair::new(Codec::Pcmu, 8000, 14);
     pair.run(20, [300.0, 300.0]);
