@@ -1,11 +1,13 @@
 //! The demo: the firmware on the in-memory board, in a simulated home, in real time.
 //!
-//! [`far_side`], [`web`] and [`names`] are the internet beyond the simulated ISP; [`proxy`] lets programs on this computer
+//! [`far_side`], [`web`] and [`names`] are the internet beyond the simulated ISP; [`phone`] joins the router's lines with a simulated
+//! telephone operator, the handset page and sockets for `dialtone handset`; [`proxy`] lets programs on this computer
 //! act as the simulated laptop; [`stream`] pumps bytes between the two worlds; [`screen`] tells what happens. Needs no
 //! rights and changes nothing on this computer.
 
 mod far_side;
 mod names;
+mod phone;
 mod ports;
 mod proxy;
 mod screen;
@@ -31,7 +33,8 @@ use dialtone_hal_testkit::FakeFlash;
 use dialtone_netsim::board::{self, Blueprint, FLASH_PAGES};
 use dialtone_netsim::capture::Capture;
 use dialtone_netsim::isp::Profile as IspProfile;
-use dialtone_netsim::isp::names::NameServers;
+use dialtone_netsim::isp::names::{NameList, NameServers};
+use dialtone_netsim::operator::WithOperator;
 use dialtone_netsim::{Isp, Quality};
 use embassy_time::Timer;
 
@@ -39,6 +42,8 @@ use far_side::Beyond;
 use names::HostNames;
 use proxy::Proxies;
 use screen::{Screen, Tally};
+
+use crate::handset::web as web_handset;
 
 /// What can be chosen about the demo.
 #[derive(Args, Clone, Debug)]
@@ -61,6 +66,9 @@ pub struct Options {
     /// The router's status page on 127.0.0.1; the next free port when this one is taken.
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     status_page: u16,
+    /// A telephone on 127.0.0.1; the next free port when this one is taken.
+    #[arg(long, value_name = "PORT", default_value_t = 8081)]
+    handset_page: u16,
     /// Write what went over the simulated cables to a pcap file.
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
@@ -76,6 +84,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     // Before any thread starts, so that all of them leave Ctrl-C to us.
     let signals = Signals::block()?;
     let doors = ports::open(options, &screen)?;
+    let (page, page_port) = ports::open_one("handset page", options.handset_page, &screen)?;
     let executor = Executor::new()?;
     let stopper = executor.stopper();
 
@@ -85,12 +94,15 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let names_waker = Arc::new(Mutex::new(None));
     let mut random = Random::new(seed()?);
     let beyond = Beyond { internet, reactor: reactor.clone(), waker: task_waker.clone() };
-    let names = NameServers::new(Box::new(HostNames::new(internet, names_waker.clone())));
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let started = embassy_time::Instant::now();
     let profile =
         IspProfile { unix_at_start: since_1970.as_secs() - started.as_secs(), ..IspProfile::default() };
-    let isp = Isp::new(profile, names, Box::new(beyond), random.derive_seed());
+    let operator = phone::operator(profile.unix_at_start, random.derive_seed());
+    let host_names = HostNames::new(internet, names_waker.clone());
+    let names = NameServers::new(Box::new(operator.names(NameList::default()).before(host_names)));
+    let far_side = WithOperator { operator: operator.shared(), beyond };
+    let isp = Isp::new(profile, names, Box::new(far_side), random.derive_seed());
 
     let mut proxies = Proxies::new(reactor);
     for door in &doors {
@@ -101,7 +113,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     let blueprint = Blueprint {
         isp,
-        flash: FakeFlash::new(FLASH_PAGES),
+        flash: phone::flash_with_accounts(FakeFlash::new(FLASH_PAGES))?,
         profile: Profile::SIMULATED,
         street: Quality::delay(dialtone_base::Duration::from_micros(500)),
         house: Quality::PERFECT,
@@ -126,7 +138,10 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         world.plug_new(home.lan[1], "television");
     }
 
+    let lines = phone::Lines::open(&executor, &home.lines)?;
     screen.where_to_click(&doors, internet);
+    screen.where_to_telephone(page_port, &lines.sockets);
+    web_handset::serve(page, lines.sockets.clone());
     let screen = Rc::new(screen);
     let (router, shown, watched) = (home.router, screen.clone(), proxies.clone());
     executor.spawn(async move {
@@ -152,6 +167,7 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         });
     }
     executor.run()?;
+    drop(lines);
     let captured = home.world.borrow_mut().end_capture();
     let proxies = proxies.borrow();
     screen.events(router, &proxies.names);

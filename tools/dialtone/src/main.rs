@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod console;
 mod demo;
+mod handset;
 mod run;
 mod settings;
 
@@ -31,6 +32,8 @@ enum Command {
     Demo(demo::Options),
     /// Be the router on this machine's interfaces.
     Run(run::Arguments),
+    /// Be a telephone on a running router's line, in the terminal or in a browser.
+    Handset(Box<handset::Arguments>),
     /// Ask a running router: status, devices, counters, events, a packet trace.
     Console(console::Arguments),
     /// Read, change and explain settings, of a running router or of its flash file.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match line.command.unwrap_or(Command::Demo(line.demo)) {
         Command::Demo(options) => demo::run(&options),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Handset(arguments) => handset::run(&arguments),
         Command::Console(arguments) => console::run(&arguments),
         Command::Settings(arguments) => settings::run(&arguments),
     };

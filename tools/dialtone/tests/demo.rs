@@ -24,7 +24,7 @@ impl Demo {
     fn start_with(more: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_dialtone"))
             .args(["--no-internet", "--seconds", "120"])
-            .args(["--http-proxy", "0", "--socks-proxy", "0", "--status-page", "0"])
+            .args(["--http-proxy", "0", "--socks-proxy", "0", "--status-page", "0", "--handset-page", "0"])
             .args(more)
             .stdout(Stdio::piped())
             .spawn()

@@ -15,7 +15,7 @@ use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp;
 
 use crate::host::{Addresses, Addressing, Host, socket_address};
-use crate::packet::{self, Datagram, Parsed};
+use crate::packet::{self, Datagram, Parsed, Reassembly};
 use crate::peer::{Arrival, FarSide, Peer};
 use dhcp::Dhcp;
 use names::NameServers;
@@ -64,6 +64,7 @@ pub struct Isp {
     far_side: Box<dyn FarSide>,
     connections: Vec<Connection>,
     neighbors: HashMap<Ipv4Addr, MacAddress>,
+    fragments: Reassembly,
 }
 
 struct Connection {
@@ -96,6 +97,7 @@ impl Isp {
             far_side,
             connections: Vec::new(),
             neighbors: HashMap::new(),
+            fragments: Reassembly::default(),
         }
     }
 
@@ -121,6 +123,16 @@ impl Isp {
         self.host.keep(&frame);
         if let (Some((source, _)), Some(from)) = (packet::stations(&frame), source_of(&frame)) {
             self.neighbors.insert(from, source);
+        }
+        if !self.dead
+            && let Some(whole) = self.fragments.take(&frame)
+        {
+            if let Some(whole) = whole {
+                let source = packet::stations(&frame).map_or(MacAddress::BROADCAST, |(source, _)| source);
+                let datagram = Datagram { from: whole.from, to: whole.to, payload: &whole.payload };
+                self.datagram(now, source, datagram);
+            }
+            return;
         }
         let parsed = packet::parse(&frame);
         if self.dead && !matches!(parsed, Parsed::ArpRequest(_)) {

@@ -98,6 +98,93 @@ fn parse_checked(bytes: &[u8]) -> Option<Parsed<'_>> {
     }
 }
 
+/// Puts fragmented UDP datagrams together again (RFC 791), as a server on the internet does.
+#[derive(Debug, Default)]
+pub struct Reassembly {
+    waiting: Vec<Pieces>,
+}
+
+#[derive(Debug)]
+struct Pieces {
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    identifier: u16,
+    /// Where each piece begins, and its bytes.
+    pieces: Vec<(usize, Vec<u8>)>,
+    /// Known once the last piece is there.
+    length: Option<usize>,
+}
+
+/// A datagram that came in fragments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassembled {
+    /// Source.
+    pub from: SocketAddrV4,
+    /// Destination.
+    pub to: SocketAddrV4,
+    /// Contents.
+    pub payload: Vec<u8>,
+}
+
+impl Reassembly {
+    /// Takes a frame: `None` when it is no fragment of a UDP datagram; otherwise the datagram when this was its last missing piece.
+    pub fn take(&mut self, frame: &[u8]) -> Option<Option<Reassembled>> {
+        let frame = EthernetFrame::new_checked(frame).ok()?;
+        if frame.ethertype() != EthernetProtocol::Ipv4 {
+            return None;
+        }
+        let ip = Ipv4Packet::new_checked(frame.payload()).ok().filter(Ipv4Packet::verify_checksum)?;
+        let fragment = ip.more_frags() || ip.frag_offset() != 0;
+        if !fragment || ip.next_header() != IpProtocol::Udp {
+            return None;
+        }
+        let (from, to, identifier) = (ip.src_addr(), ip.dst_addr(), ip.ident());
+        let known = self
+            .waiting
+            .iter()
+            .position(|one| one.from == from && one.to == to && one.identifier == identifier);
+        let at = known.unwrap_or_else(|| {
+            if self.waiting.len() >= MOST_WAITING {
+                self.waiting.remove(0);
+            }
+            self.waiting.push(Pieces { from, to, identifier, pieces: Vec::new(), length: None });
+            self.waiting.len() - 1
+        });
+        let one = &mut self.waiting[at];
+        let start = usize::from(ip.frag_offset());
+        if !ip.more_frags() {
+            one.length = Some(start + ip.payload().len());
+        }
+        one.pieces.retain(|(other, _)| *other != start);
+        one.pieces.push((start, ip.payload().to_vec()));
+        one.pieces.sort_unstable_by_key(|(start, _)| *start);
+        let mut whole = Vec::new();
+        for (start, bytes) in &one.pieces {
+            if *start != whole.len() {
+                return Some(None);
+            }
+            whole.extend_from_slice(bytes);
+        }
+        if one.length != Some(whole.len()) {
+            return Some(None);
+        }
+        self.waiting.remove(at);
+        Some(Self::datagram(from, to, &whole))
+    }
+
+    fn datagram(from: Ipv4Addr, to: Ipv4Addr, bytes: &[u8]) -> Option<Reassembled> {
+        let udp = UdpPacket::new_checked(bytes).ok()?;
+        udp.verify_checksum(&from.into(), &to.into()).then(|| Reassembled {
+            from: SocketAddrV4::new(from, udp.src_port()),
+            to: SocketAddrV4::new(to, udp.dst_port()),
+            payload: udp.payload().to_vec(),
+        })
+    }
+}
+
+/// Datagrams of which pieces are missing.
+const MOST_WAITING: usize = 64;
+
 /// A frame with a UDP datagram in it.
 pub fn udp_frame(source: MacAddress, destination: MacAddress, datagram: Datagram<'_>) -> Vec<u8> {
     let (from, to) = (*datagram.from.ip(), *datagram.to.ip());
@@ -124,4 +211,56 @@ pub fn udp_frame(source: MacAddress, destination: MacAddress, datagram: Datagram
     );
     ip.emit(&mut Ipv4Packet::new_unchecked(head), &checksums);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(start: usize, more: bool, bytes: &[u8]) -> Vec<u8> {
+        let (from, to) = (Ipv4Addr::new(198, 51, 100, 20), Ipv4Addr::new(203, 0, 113, 60));
+        let datagram = Datagram {
+            from: SocketAddrV4::new(from, 5060),
+            to: SocketAddrV4::new(to, 5060),
+            payload: &vec![0; bytes.len() - 8],
+        };
+        let mut frame = udp_frame(MacAddress([2; 6]), MacAddress([4; 6]), datagram);
+        frame[34..].copy_from_slice(bytes);
+        let mut ip = Ipv4Packet::new_unchecked(&mut frame[14..]);
+        ip.set_dont_frag(false);
+        ip.set_more_frags(more);
+        ip.set_frag_offset(start as u16);
+        ip.fill_checksum();
+        frame
+    }
+
+    #[test]
+    fn pieces_in_any_order_make_the_datagram_and_nothing_else_does() {
+        let (from, to) = (Ipv4Addr::new(198, 51, 100, 20), Ipv4Addr::new(203, 0, 113, 60));
+        let payload: Vec<u8> = (0..3000_u32).map(|at| at as u8).collect();
+        let sent = Datagram {
+            from: SocketAddrV4::new(from, 5060),
+            to: SocketAddrV4::new(to, 5060),
+            payload: &payload,
+        };
+        let whole = udp_frame(MacAddress([2; 6]), MacAddress([4; 6]), sent)[34..].to_vec();
+        let pieces = [
+            fragment(0, true, &whole[..1480]),
+            fragment(1480, true, &whole[1480..2960]),
+            fragment(2960, false, &whole[2960..]),
+        ];
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut reassembly = Reassembly::default();
+            assert_eq!(reassembly.take(&pieces[order[0]]), Some(None));
+            // Twice the same does no harm.
+            assert_eq!(reassembly.take(&pieces[order[0]]), Some(None));
+            assert_eq!(reassembly.take(&pieces[order[1]]), Some(None));
+            let datagram = reassembly.take(&pieces[order[2]]).unwrap().unwrap();
+            assert_eq!((datagram.from, datagram.to, datagram.payload), (sent.from, sent.to, payload.clone()));
+        }
+        assert_eq!(
+            Reassembly::default().take(&udp_frame(MacAddress([2; 6]), MacAddress([4; 6]), sent)),
+            None
+        );
+    }
 }

@@ -20,7 +20,7 @@ pub struct Door {
     pub listener: TcpListener,
 }
 
-/// Opens all three, saying so where a port was taken.
+/// Opens the proxies' three, saying so where a port was taken.
 ///
 /// # Errors
 /// When no port near the one asked for is free.
@@ -33,24 +33,29 @@ pub fn open(options: &Options, screen: &Screen) -> Result<Vec<Door>, String> {
     wanted
         .into_iter()
         .map(|(protocol, port)| {
-            let (listener, got) = bind(port).map_err(|error| {
-                let why = match error.kind() {
-                    ErrorKind::PermissionDenied => "ports this low are for root only".into(),
-                    ErrorKind::AddrInUse => "all of them are taken".into(),
-                    _ => error.to_string(),
-                };
-                let option = protocol.name().replace("SOCKS5", "socks").replace(' ', "-").to_lowercase();
-                format!(
-                    "no port for the {} from {port} on: {why}; choose another with --{option}",
-                    protocol.name()
-                )
-            })?;
-            if got != port && port != 0 {
-                screen.port_taken(protocol.name(), port, got);
-            }
-            Ok(Door { protocol, port: got, listener })
+            open_one(protocol.name(), port, screen).map(|(listener, port)| Door { protocol, port, listener })
         })
         .collect()
+}
+
+/// Opens one, saying so when its port was taken.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_one(name: &str, port: u16, screen: &Screen) -> Result<(TcpListener, u16), String> {
+    let (listener, got) = bind(port).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::PermissionDenied => "ports this low are for root only".into(),
+            ErrorKind::AddrInUse => "all of them are taken".into(),
+            _ => error.to_string(),
+        };
+        let option = name.replace("SOCKS5", "socks").replace(' ', "-").to_lowercase();
+        format!("no port for the {name} from {port} on: {why}; choose another with --{option}")
+    })?;
+    if got != port && port != 0 {
+        screen.port_taken(name, port, got);
+    }
+    Ok((listener, got))
 }
 
 fn bind(port: u16) -> io::Result<(TcpListener, u16)> {

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write, stdout};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dialtone_base::counter::Reason;
@@ -112,6 +113,26 @@ impl Screen {
             Colour::Faint,
             "  A browser set to one of the proxies lives behind the router. Ctrl-C ends the demo.",
         );
+        self.say(Colour::Plain, "");
+    }
+
+    /// Where the telephones are, and what can be dialled.
+    pub fn where_to_telephone(&self, port: u16, sockets: &[PathBuf]) {
+        let page = format!("http://127.0.0.1:{port}/");
+        self.say(Colour::Bold, &format!("  handset page  {page:<23} a telephone: pick it up"));
+        self.say(
+            Colour::Faint,
+            "  Dial 600 to hear yourself, 601 for the time, 602 to be called back; 603 is busy, 604 leaves a message, 605 announces.",
+        );
+        self.say(
+            Colour::Faint,
+            &format!(
+                "  The second line is 5552: {page}?line=2 in another tab, and dial 5552. In a terminal:"
+            ),
+        );
+        if let Some(socket) = sockets.first() {
+            self.say(Colour::Faint, &format!("    dialtone handset --socket {}", socket.display()));
+        }
         self.say(Colour::Plain, "");
     }
 

@@ -230,14 +230,16 @@ pub fn parameter<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 
 /// The URI of a name-addr or addr-spec.
 pub fn uri_of(value: &str) -> &str {
-    // A display name may hold a bracket in its quotes, and so may a parameter behind the address (`+sip.instance`).
-    let mut quoted = false;
-    let bracket = value.char_indices().find(|(_, character)| {
-        quoted ^= *character == '"';
-        !quoted && *character == '<'
+    // Not a bracket in a quoted name, nor one in a parameter such as +sip.instance.
+    let (mut quoted, mut escaped) = (false, false);
+    let start = value.find(|character| {
+        let plain = !std::mem::take(&mut escaped);
+        escaped = plain && quoted && character == '\\';
+        quoted ^= plain && character == '"';
+        character == '<' && !quoted
     });
-    match bracket {
-        Some((start, _)) => value[start + 1..].split('>').next().unwrap_or(""),
+    match start {
+        Some(start) => value[start + 1..].split('>').next().unwrap_or(""),
         None => value.split(';').next().unwrap_or("").trim(),
     }
 }
@@ -396,6 +398,9 @@ mod tests {
         let uri = uri_of("\"Ann <x>\" <sip:ann;isub=1@host.test:5070;transport=tcp>;expires=5");
         assert_eq!((user_of(uri), host_port_of(uri)), ("ann", "host.test:5070"));
         assert_eq!(uri_parameter(uri, "transport"), Some("tcp"));
+        let instance = r#"<sip:5551@198.51.100.20:5060>;+sip.instance="<urn:uuid:92fc>";reg-id=1"#;
+        assert_eq!(uri_of(instance), "sip:5551@198.51.100.20:5060");
+        assert_eq!(uri_of(r#""a \" <b>" <sip:c@d>"#), "sip:c@d");
         assert_eq!((user_of("tel:+4930;x=y"), user_of("sip:host")), ("+4930", ""));
     }
 }
