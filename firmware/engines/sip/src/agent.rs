@@ -42,6 +42,7 @@ use crate::transaction::{Capacity, TransactionId, Transactions};
 mod answer;
 mod calling;
 mod due;
+pub(crate) mod fuzz;
 mod in_dialog;
 mod incoming;
 mod network;
@@ -412,6 +413,7 @@ impl UserAgent {
         call.retry_at = None;
         call.address_changed = None;
         call.ring_again = None;
+        call.ring_until = None;
         call.offer_queued = false;
         call.free_at = Some(now + LINGER);
         if !matches!(call.state, State::Cancelling | State::Answered) {

@@ -197,6 +197,8 @@ pub(crate) struct Call {
     pub rseq: u32,
     /// Said to ring, and when to say so again (section 13.3.1.1), or as soon as the outstanding PRACK is here.
     pub ring_again: Option<Instant>,
+    /// An incoming call nobody answers ends then (section 13.3.1, Expires).
+    pub ring_until: Option<Instant>,
     pub ring_queued: bool,
     pub answer_queued: bool,
     pub bye_queued: bool,
@@ -274,6 +276,7 @@ impl Call {
             must_be_reliable: false,
             rseq: 0,
             ring_again: None,
+            ring_until: None,
             ring_queued: false,
             answer_queued: false,
             bye_queued: false,
@@ -341,7 +344,7 @@ impl Call {
             _ => None,
         };
         let timer = self.timer.map(|timer| timer.due);
-        [waiting, timer, self.retry_at, self.address_changed, self.ring_again, self.free_at]
+        [waiting, timer, self.retry_at, self.address_changed, self.ring_again, self.ring_until, self.free_at]
             .into_iter()
             .flatten()
             .min()

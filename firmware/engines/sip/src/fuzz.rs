@@ -34,6 +34,11 @@ pub fn fuzz(data: &[u8]) {
     serve(data);
 }
 
+/// Two user agents whose messages to each other are mutilated as `data` says, in calls and out of them.
+pub fn fuzz_calls(data: &[u8]) {
+    crate::agent::fuzz::fuzz(data);
+}
+
 /// Changes a few bytes the way mischief and bad lines do.
 pub fn mutate(bytes: &mut alloc::vec::Vec<u8>, random: &mut Random) {
     const TOKENS: [&[u8]; 16] = [

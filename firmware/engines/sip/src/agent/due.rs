@@ -42,6 +42,11 @@ impl UserAgent {
                 let _ = self.reply_in_call(now, index, waiting.server, 180, false, None);
             }
         }
+        if self.call(index).is_some_and(|call| call.ring_until.is_some_and(|at| at <= now)) {
+            self.close_waiting(now, index, 487);
+            self.end(now, index, Cause::Cancelled, 487);
+            return;
+        }
         let Some(call) = self.call_mut(index) else { return };
         if call.retry_at.is_some_and(|at| at <= now) {
             call.retry_at = None;

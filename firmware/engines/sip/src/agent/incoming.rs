@@ -19,6 +19,8 @@ use crate::transport::Flow;
 
 /// What we can be required to do.
 const REQUIRED: [&str; 6] = ["100rel", "timer", "replaces", "norefersub", "outbound", "path"];
+/// A call rings no longer than this, in seconds, even when its caller has vanished.
+const LONGEST_RING: u32 = 600;
 /// A provisional answer is repeated after this time, so that no proxy gives up (section 13.3.1.1).
 pub(super) const RING_AGAIN: dialtone_base::Duration = dialtone_base::Duration::from_secs(60);
 
@@ -166,6 +168,8 @@ impl UserAgent {
         call.session_expires = own_interval;
         call.must_be_reliable = wants_reliable;
         call.take_timer_of_request(now, message, own_interval);
+        let longest = message.expires().unwrap_or(LONGEST_RING).clamp(1, LONGEST_RING);
+        call.ring_until = Some(now + dialtone_base::Duration::from_secs(u64::from(longest)));
         let offer = body_of(message);
         call.negotiation = if offer.is_some() { Negotiation::TheirsInInvite } else { Negotiation::Wanted };
         let called = self.called(account, number, message);

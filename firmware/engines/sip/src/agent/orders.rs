@@ -216,6 +216,7 @@ impl UserAgent {
         call.unacknowledged = Some(waiting.server);
         call.state = State::Answered;
         call.ring_again = None;
+        call.ring_until = None;
         call.reliable = None;
         call.negotiation = match call.negotiation {
             Negotiation::Wanted => Negotiation::OursInSuccess,

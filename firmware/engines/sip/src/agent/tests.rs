@@ -4,6 +4,9 @@ extern crate std;
 
 mod world;
 
+mod abuse;
 mod calls;
+mod in_calls;
 mod registers;
 mod torture;
+mod scripted;

@@ -39,22 +39,22 @@ pub fn add_registrar(world: &mut World, last: u8) -> Rc<RefCell<Registrar>> {
         registrar.seen.push((now.as_micros(), text.clone()));
         match message.method() {
             Some(Method::Register) => {}
-            Some(Method::Options) => return vec![reply(message, from, 200, &[], b"")],
-            Some(_) => return vec![reply(message, from, 404, &[], b"")],
+            Some(Method::Options) => return vec![(from, reply(message, from, 200, &[], b""))],
+            Some(_) => return vec![(from, reply(message, from, 404, &[], b""))],
             None => return vec![],
         }
         if registrar.asks_digest && message.line(Name::Authorization).is_none() {
-            return vec![reply(message, from, 401, &[(Name::WwwAuthenticate, CHALLENGE)], b"")];
+            return vec![(from, reply(message, from, 401, &[(Name::WwwAuthenticate, CHALLENGE)], b""))];
         }
         if !registrar.refuse.is_empty() {
             let (status, headers) = registrar.refuse.remove(0);
             let headers: Vec<(Name, &str)> =
                 headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            return vec![reply(message, from, status, &headers, b"")];
+            return vec![(from, reply(message, from, status, &headers, b""))];
         }
         let contact = message.text(Name::Contact).unwrap_or_default().to_string();
         let contact = format!("{};expires={}", contact.split(";expires").next().unwrap(), registrar.expires);
-        vec![reply(message, from, 200, &[(Name::Contact, &contact)], b"")]
+        vec![(from, reply(message, from, 200, &[(Name::Contact, &contact)], b""))]
     });
     world.servers.push((address(last), script));
     state
@@ -122,10 +122,10 @@ fn the_address_the_registrar_sees_is_registered_and_the_former_taken_away() {
             let replies = script(now, from, message);
             replies
                 .into_iter()
-                .map(|bytes| {
-                    String::from_utf8_lossy(&bytes)
-                        .replace(";received=192.0.2.1;rport=5060", ";received=203.0.113.7;rport=61234")
-                        .into_bytes()
+                .map(|(to, bytes)| {
+                    let text = String::from_utf8_lossy(&bytes)
+                        .replace(";received=192.0.2.1;rport=5060", ";received=203.0.113.7;rport=61234");
+                    (to, text.into_bytes())
                 })
                 .collect()
         }),
@@ -196,4 +196,159 @@ fn shutting_down_takes_the_binding_away() {
     let last = world.last_sent(node, "REGISTER");
     assert!(last.contains("Expires: 0\r\n") && last.contains("expires=0"), "{last}");
     assert_eq!(states(&mut world, node).last(), Some(&RegistrationState::Idle));
+}
+
+#[test]
+fn a_dead_server_is_left_for_the_next_one_within_seconds_rfc_3263_section_4_3() {
+    use crate::interface::{Answer, Record, RecordKind};
+    let mut world = World::new(5);
+    let dead = add_registrar(&mut world, 8);
+    dead.borrow_mut().is_dead = true;
+    let alive = add_registrar(&mut world, 9);
+    let mut config = registering_config("100", 9);
+    config.accounts[0].server = None;
+    config.accounts[0].transport = crate::TransportChoice::Udp;
+    let node = world.add(1, config);
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        world.run_millis(10);
+        for (query, name, kind) in core::mem::take(&mut world.nodes[node].located) {
+            let srv = |priority, target: &str| Record::Srv {
+                priority,
+                weight: 0,
+                port: 5060,
+                target: target.into(),
+            };
+            let records = match (kind, name.as_str()) {
+                (RecordKind::Srv, _) => vec![srv(1, "a.example.net"), srv(2, "b.example.net")],
+                (RecordKind::A, "a.example.net") => vec![Record::A(*address(8).ip())],
+                _ => vec![Record::A(*address(9).ip())],
+            };
+            let answer = Answer::Records { records: &records, ttl: Duration::from_secs(3600) };
+            world.input(node, Input::Located { query, answer }).unwrap();
+            names.push(name);
+        }
+    }
+    assert_eq!(names, ["_sip._udp.example.net", "a.example.net", "b.example.net"]);
+    world.run(Duration::from_secs(8));
+    assert_eq!(states(&mut world, node).last(), Some(&RegistrationState::Up));
+    assert!(!alive.borrow().seen.is_empty());
+    // The first one is back: the next refresh after its bar goes there.
+    dead.borrow_mut().is_dead = false;
+    alive.borrow_mut().seen.clear();
+    world.run(Duration::from_secs(600));
+    assert!(dead.borrow().seen.iter().any(|(_, text)| text.starts_with("REGISTER")));
+    assert_eq!(states(&mut world, node), []);
+}
+
+#[test]
+fn a_registration_over_tcp_survives_its_connection() {
+    let mut world = World::new(6);
+    let registrar = add_registrar(&mut world, 9);
+    let mut config = registering_config("100", 9);
+    config.accounts[0].server.as_mut().unwrap().transport = crate::TransportChoice::Tcp;
+    let node = world.add(1, config);
+    world.run(Duration::from_secs(5));
+    assert_eq!(states(&mut world, node).last(), Some(&RegistrationState::Up));
+    let register = world.last_sent(node, "REGISTER");
+    assert!(register.contains("Via: SIP/2.0/TCP") && register.contains(";transport=tcp>"), "{register}");
+    world.run(Duration::from_secs(100));
+    let pings = world.nodes[node].sent.iter().filter(|(_, _, text)| text == "\r\n\r\n").count();
+    assert!((3..=5).contains(&pings), "{pings}");
+    let (connection, _) = world.nodes[node].connections[0];
+    world.nodes[node].connections.clear();
+    registrar.borrow_mut().seen.clear();
+    world.input(node, Input::Closed { connection }).unwrap();
+    world.run(Duration::from_secs(3));
+    assert!(
+        registrar.borrow().seen.iter().any(|(_, text)| text.starts_with("REGISTER")),
+        "registered again at once"
+    );
+    assert_ne!(world.nodes[node].connections[0].0, connection);
+}
+
+#[test]
+fn a_connection_that_answers_no_ping_is_replaced_rfc_5626_section_4_4_1() {
+    let mut world = World::new(7);
+    add_registrar(&mut world, 9);
+    let mut config = registering_config("100", 9);
+    config.accounts[0].server.as_mut().unwrap().transport = crate::TransportChoice::Tcp;
+    let node = world.add(1, config);
+    world.run(Duration::from_secs(5));
+    let (connection, to) = world.nodes[node].connections[0];
+    // Everything into the void.
+    world.nodes[node].connections[0].1 = address(77);
+    world.run(Duration::from_secs(45));
+    assert!(!world.nodes[node].connections.iter().any(|(id, _)| *id == connection));
+    assert_eq!(world.nodes[node].connections[0].1, to);
+}
+
+#[test]
+fn waiting_messages_are_told_asked_for_or_not_rfc_3842() {
+    let mut world = World::new(8);
+    let (server, mut script) = {
+        add_registrar(&mut world, 9);
+        world.servers.remove(0)
+    };
+    let asked = Rc::new(RefCell::new(Vec::<String>::new()));
+    let shared = asked.clone();
+    world.servers.push((
+        server,
+        Box::new(move |now, from, message: &Message<'_>| {
+            if message.method() == Some(Method::Subscribe) {
+                shared.borrow_mut().push(String::from_utf8_lossy(message.as_bytes()).to_string());
+                let headers = [(Name::Expires, "120"), (Name::Contact, "<sip:mwi@192.0.2.9>")];
+                return vec![(from, reply(message, from, 200, &headers, b""))];
+            }
+            script(now, from, message)
+        }),
+    ));
+    let mut config = registering_config("100", 9);
+    config.accounts[0].message_waiting = true;
+    let node = world.add(1, config);
+    world.run(Duration::from_secs(10));
+    assert_eq!(asked.borrow().len(), 1);
+    world.run(Duration::from_secs(120));
+    assert_eq!(asked.borrow().len(), 2, "refreshed");
+    assert!(asked.borrow()[1].contains("To: <sip:100@example.net>;tag=server-tag"), "inside of its dialog");
+    let notice = "NOTIFY sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKn1;rport\r\n\
+        From: <sip:mwi@example.net>;tag=x\r\nTo: <sip:100@example.net>\r\nCall-ID: unasked\r\nCSeq: 1 NOTIFY\r\n\
+        Event: message-summary\r\nSubscription-State: active\r\nContent-Type: application/simple-message-summary\r\n\
+        Content-Length: 41\r\n\r\nMessages-Waiting: yes\r\nVoice-Message: 2/8\r\n";
+    world.send(address(9), address(1), notice.as_bytes().to_vec(), false);
+    world.run_millis(100);
+    let told = Event::MessageWaiting { account: 0, number: 0, waiting: true, new: 2, old: 8 };
+    assert!(world.events(node).contains(&told));
+    assert!(world.last_sent(node, "SIP/2.0").starts_with("SIP/2.0 200"));
+}
+
+#[test]
+fn a_redirecting_registrar_is_followed_once() {
+    let mut world = World::new(9);
+    let first = add_registrar(&mut world, 8);
+    first.borrow_mut().refuse.push((302, vec![(Name::Contact, "<sip:192.0.2.9>".into())]));
+    let second = add_registrar(&mut world, 9);
+    let node = world.add(1, registering_config("100", 8));
+    world.run(Duration::from_secs(5));
+    assert_eq!(states(&mut world, node).last(), Some(&RegistrationState::Up));
+    assert!(!second.borrow().seen.is_empty());
+}
+
+#[test]
+fn changed_settings_touch_only_the_account_that_changed() {
+    let mut world = World::new(10);
+    let registrar = add_registrar(&mut world, 9);
+    let mut config = registering_config("100", 9);
+    let mut second = config.accounts[0].clone();
+    second.numbers[0] = "101".into();
+    config.accounts.push(second).unwrap();
+    let node = world.add(1, config.clone());
+    world.run(Duration::from_secs(5));
+    registrar.borrow_mut().seen.clear();
+    config.accounts[1].numbers[0] = "102".into();
+    world.input(node, Input::Configure(&config)).unwrap();
+    world.run(Duration::from_secs(5));
+    let seen = registrar.borrow().seen.clone();
+    assert!(seen.iter().any(|(_, text)| text.contains("sip:102@")));
+    assert!(!seen.iter().any(|(_, text)| text.contains("sip:100@")));
 }

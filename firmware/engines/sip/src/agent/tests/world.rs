@@ -54,7 +54,7 @@ pub struct Node {
 }
 
 /// What a scripted server does with a message: what it sends in turn.
-pub type Script = Box<dyn FnMut(Instant, SocketAddrV4, &Message<'_>) -> Vec<Vec<u8>>>;
+pub type Script = Box<dyn FnMut(Instant, SocketAddrV4, &Message<'_>) -> Vec<(SocketAddrV4, Vec<u8>)>>;
 
 pub struct World {
     pub now: Instant,
@@ -227,15 +227,15 @@ impl World {
         }
         let now = self.now;
         let mut replies = Vec::new();
-        if let Some((_, script)) = self.servers.iter_mut().find(|(address, _)| *address == parcel.to)
-            && let Received::Message(message) = Message::parse(&parcel.bytes)
-        {
-            replies = script(now, parcel.from, &message);
-        } else if parcel.is_stream && parcel.bytes == b"\r\n\r\n" {
-            replies.push(b"\r\n".to_vec());
+        if let Some((_, script)) = self.servers.iter_mut().find(|(address, _)| *address == parcel.to) {
+            if let Received::Message(message) = Message::parse(&parcel.bytes) {
+                replies = script(now, parcel.from, &message);
+            } else if parcel.is_stream && parcel.bytes == b"\r\n\r\n" {
+                replies.push((parcel.from, b"\r\n".to_vec()));
+            }
         }
-        for reply in replies {
-            self.send(parcel.to, parcel.from, reply, parcel.is_stream);
+        for (to, reply) in replies {
+            self.send(parcel.to, to, reply, parcel.is_stream);
         }
     }
 
@@ -323,6 +323,64 @@ pub fn reply(
     };
     out.truncate(length);
     out
+}
+
+/// A stateless proxy at 192.0.2.9 that records its route and knows where 100, 200 and 300 are: at .1, .2 and .3.
+pub fn proxy() -> Script {
+    Box::new(|_, from, message| {
+        let text = String::from_utf8_lossy(message.as_bytes()).to_string();
+        let mut lines: Vec<&str> = text.split("\r\n").collect();
+        if message.status().is_some() {
+            // Our Via off; to whom the next one says.
+            let ours = lines.iter().position(|line| line.starts_with("Via:")).unwrap();
+            lines.remove(ours);
+            let text = lines.join("\r\n");
+            let Received::Message(message) = Message::parse(text.as_bytes()) else { return vec![] };
+            let seen = message.top_via().unwrap().seen_as().unwrap();
+            let core::net::SocketAddr::V4(to) = seen else { return vec![] };
+            return vec![(to, text.into_bytes())];
+        }
+        let uri = message.request_uri().unwrap();
+        let user: String = uri.user().unwrap_or_default().into();
+        let to = match uri.host().and_then(|host| host.address()) {
+            Some(core::net::IpAddr::V4(host)) => SocketAddrV4::new(host, uri.port().unwrap_or(5060)),
+            _ => match user.as_str() {
+                "100" => address(1),
+                "200" => address(2),
+                "300" => address(3),
+                _ => return vec![(from, reply(message, from, 404, &[], b""))],
+            },
+        };
+        let branch = message.top_via().unwrap().branch().unwrap_or_default().to_string();
+        let mut out = Vec::<String>::new();
+        let mut is_first_via = true;
+        for line in lines {
+            if line.starts_with("Route:") && line.contains("192.0.2.9") {
+                continue;
+            }
+            if line.starts_with("Via:") && is_first_via {
+                is_first_via = false;
+                out.push(format!("Via: SIP/2.0/UDP 192.0.2.9:5060;branch={branch}.p"));
+                let seen = format!(";received={};rport={}", from.ip(), from.port());
+                out.push(line.replacen(";rport", &seen, 1));
+                out.push("Record-Route: <sip:192.0.2.9;lr>".into());
+                continue;
+            }
+            out.push(line.into());
+        }
+        vec![(to, out.join("\r\n").into_bytes())]
+    })
+}
+
+/// Three agents, 100, 200 and 300, behind a proxy.
+pub fn trio(seed: u64) -> World {
+    let mut world = World::new(seed);
+    world.servers.push((address(9), proxy()));
+    for (last, number) in [(1, "100"), (2, "200"), (3, "300")] {
+        world.add(last, peer_config(number, 9));
+    }
+    world.run_millis(100);
+    world
 }
 
 /// A digest challenge.
