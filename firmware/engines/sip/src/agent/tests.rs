@@ -8,5 +8,5 @@ mod abuse;
 mod calls;
 mod in_calls;
 mod registers;
-mod torture;
 mod scripted;
+mod torture;
