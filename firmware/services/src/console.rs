@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
+use dialtone_base::counter::Reason;
 use dialtone_base::event::EventRing;
 use dialtone_base::{PortId, Zone};
 use dialtone_dataplane::Command;
@@ -340,6 +341,10 @@ fn counters(state: &RouterState, out: &mut String) {
         writeln!(out, "fast path {}, slow path {}, for us {}", snapshot.fast, snapshot.slow, snapshot.punted);
     for (reason, count) in snapshot.drops_seen() {
         let _ = writeln!(out, "dropped {count}: {reason}");
+    }
+    let expedited = critical_section::with(|token| state.expedited.borrow_ref(token).clone());
+    for (outcome, count) in expedited.iter().filter(|(_, count)| *count > 0) {
+        let _ = writeln!(out, "to the internet {count}: {}", outcome.name());
     }
 }
 

@@ -22,6 +22,7 @@ use heapless::Deque;
 
 use crate::stack::ZoneNet;
 use crate::state::{RouterState, WanStatus, is_lent, now, wait_until};
+use crate::voice_first::{Expedited, VoiceFirst};
 
 /// Frames taken from one source before the next gets its turn.
 const BATCH: usize = 64;
@@ -36,6 +37,9 @@ pub struct DataplaneService {
     outgoing: Vec<Deque<Frame, BATCH>>,
     batch: Box<Deque<Frame, BATCH>>,
     link_changes: Vec<u32>,
+    /// Ports to the internet: there, voice leaves first.
+    outside: PortSet,
+    voice_first: VoiceFirst,
     state: &'static RouterState,
 }
 
@@ -65,6 +69,8 @@ impl DataplaneService {
             outgoing: ports.iter().map(|_| Deque::new()).collect(),
             link_changes: ports.iter().map(|_| 0).collect(),
             batch: Box::new(Deque::new()),
+            outside: outside(&ports),
+            voice_first: VoiceFirst::new(now()),
             ports,
             zones,
             state,
@@ -156,6 +162,9 @@ impl DataplaneService {
 
     fn carry_out(&mut self, now: Instant, from: Ingress, verdict: Verdict, frame: Frame) {
         match verdict {
+            Verdict::Forward(port) if self.outside.contains(port) => {
+                self.send_outside(now, from, port, frame)
+            }
             Verdict::Forward(port) => self.send(port, frame),
             Verdict::Flood(ports) => self.send_each(ports, frame),
             Verdict::Punt(zone) => self.zones[zone.index()].link().deliver(frame),
@@ -200,6 +209,17 @@ impl DataplaneService {
         }
     }
 
+    fn send_outside(&mut self, now: Instant, from: Ingress, port: PortId, frame: Frame) {
+        let own = matches!(from, Ingress::Router(_));
+        if !self.voice_first.goes_first(now, own, frame.bytes()) {
+            return self.send(port, frame);
+        }
+        let taken = self.ports.get(port.index()).is_some_and(|port| port.transmit.push_urgent(frame));
+        if !taken {
+            self.voice_first.counters.count(Expedited::NoRoom);
+        }
+    }
+
     fn send(&mut self, port: PortId, frame: Frame) {
         let Some(queue) = self.outgoing.get_mut(port.index()) else { return };
         if let Err(frame) = queue.push_back(frame) {
@@ -240,6 +260,7 @@ impl DataplaneService {
         let snapshot = self.dataplane.snapshot();
         critical_section::with(|token| {
             *self.state.snapshot.borrow_ref_mut(token) = snapshot;
+            self.state.expedited.borrow_ref_mut(token).clone_from(&self.voice_first.counters);
             let mut usage = self.state.usage.borrow_ref_mut(token);
             usage.clear();
             usage.extend(self.dataplane.devices().copied());
@@ -263,6 +284,12 @@ impl DataplaneService {
         }
         if ready { Poll::Ready(()) } else { Poll::Pending }
     }
+}
+
+/// The ports to the internet.
+fn outside(ports: &[PortHandle]) -> PortSet {
+    let outside = ports.iter().enumerate().filter(|(_, port)| port.info.zone == Zone::Wan);
+    outside.fold(PortSet::EMPTY, |ports, (index, _)| ports.with(PortId(index as u8)))
 }
 
 /// The household's ports that the settings lend to guests.

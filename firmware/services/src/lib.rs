@@ -20,4 +20,5 @@ pub mod sip;
 pub mod sntp;
 pub mod stack;
 pub mod state;
+pub mod voice_first;
 pub mod wan;

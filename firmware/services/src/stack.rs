@@ -4,6 +4,7 @@
 //! plane punts go through [`ZoneLink::deliver`]: DHCP (UDP to 67 on the LAN and guest side, to 68 on the WAN) is set
 //! apart whole, because it works before there are addresses; the rest loses its Ethernet header and goes to the sockets.
 //! What a stack sends gets an Ethernet header with the destination 00:00:00:00:00:00, which asks the data plane to resolve it.
+//! Packets of the router's calls are marked (`voice_first.rs`), because the stack beneath does not.
 //! L4 checksums of arriving frames are verified here, unless the port said they are partial or already verified.
 //! Does not route, filter or translate; does not speak IPv6 yet.
 
@@ -23,6 +24,7 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 
 use crate::door::{Door, HANDSHAKE};
 use crate::state::now;
+use crate::voice_first;
 
 pub use embassy_net::tcp::{ConnectError, Error as TcpError, TcpReader, TcpSocket, TcpWriter};
 pub use embassy_net::udp::{PacketMetadata, RecvError, SendError, UdpMetadata, UdpSocket};
@@ -206,7 +208,14 @@ impl ZoneLink {
     }
 
     fn send(&self, frame: Frame) -> bool {
-        let taken = self.to_dataplane.push(frame);
+        self.sent(self.to_dataplane.push(frame))
+    }
+
+    fn send_voice(&self, frame: Frame) -> bool {
+        self.sent(self.to_dataplane.push_urgent(frame))
+    }
+
+    fn sent(&self, taken: bool) -> bool {
         if !taken {
             self.count(StackDrop::QueueFull);
         }
@@ -353,8 +362,12 @@ impl TxToken for Sending {
                 bytes[..6].copy_from_slice(&MacAddress::ZERO.0);
                 bytes[6..12].copy_from_slice(&MacAddress::ZERO.0);
                 bytes[12..14].copy_from_slice(&ETHERTYPE_IPV4);
-                let result = write(&mut bytes[ETHERNET..]);
-                self.0.send(frame);
+                let packet = &mut bytes[ETHERNET..];
+                let result = write(packet);
+                match voice_first::mark(packet) {
+                    true => self.0.send_voice(frame),
+                    false => self.0.send(frame),
+                };
                 result
             }
             None => {

@@ -27,6 +27,8 @@ use embassy_sync::pubsub::{DynSubscriber, PubSubChannel};
 use embassy_sync::signal::Signal;
 use embassy_sync::watch::{DynReceiver, Watch};
 
+use crate::voice_first::ExpeditedCounters;
+
 /// Services that may watch one fact.
 const WATCHERS: usize = 10;
 /// Data-plane events a slow service may fall behind before it misses some.
@@ -50,6 +52,8 @@ pub struct RouterState {
         PubSubChannel<CriticalSectionRawMutex, dataplane::Event, EVENTS_BEHIND, WATCHERS, 1>,
     /// Counters and totals, at most a second old. Written by the data plane's task.
     pub snapshot: Mutex<RefCell<dataplane::Snapshot>>,
+    /// What went first to the internet, at most a second old. Written by the data plane's task.
+    pub expedited: Mutex<RefCell<ExpeditedCounters>>,
     /// The name server's counters and servers, at most a second old. Written by the DNS service.
     pub dns: Mutex<RefCell<Option<dialtone_dns::Snapshot>>>,
     /// Packets traced lately, oldest first, at most a second old. Written by the data plane's task.
@@ -200,6 +204,7 @@ impl RouterState {
             commands: Channel::new(),
             dataplane_events: PubSubChannel::new(),
             snapshot: Mutex::new(RefCell::new(snapshot)),
+            expedited: Mutex::new(RefCell::new(ExpeditedCounters::new())),
             dns: Mutex::new(RefCell::new(None)),
             traces: Mutex::new(RefCell::new(Vec::new())),
             usage: Mutex::new(RefCell::new(Vec::new())),

@@ -1,7 +1,8 @@
 //! An Ethernet port: two queues of pooled frames and a link watch.
 //!
 //! [`port`] makes both ends: the [`PortHandle`] goes to the app, the [`PortDriver`] to the board's runner. Queues are
-//! bounded; what does not fit is dropped and counted by the side that pushes. Control (name, address, MTU) is apart from
+//! bounded; what does not fit is dropped and counted by the side that pushes. Each has a small second band whose frames come out
+//! before all others: voice. Who may use it is decided by who pushes; drivers take frames in the order they get them. Control (name, address, MTU) is apart from
 //! the data path. Errors: none, a port that does not work has its link down.
 
 use alloc::boxed::Box;
@@ -17,6 +18,8 @@ use heapless::Deque;
 
 /// Frames a queue holds.
 pub const QUEUE_DEPTH: usize = 512;
+/// Urgent frames a queue holds besides: two calls of small packets for half a second.
+pub const URGENT_DEPTH: usize = 64;
 /// Tasks that may wait for a link: the data plane, the WAN service and some more.
 pub const LINK_READERS: usize = 4;
 
@@ -27,6 +30,7 @@ pub struct FrameQueue {
 
 struct QueueInner {
     frames: Deque<Frame, QUEUE_DEPTH>,
+    urgent: Deque<Frame, URGENT_DEPTH>,
     waker: WakerRegistration,
     overflowed: u64,
 }
@@ -80,16 +84,30 @@ pub fn port(info: PortInfo) -> (PortHandle, PortDriver) {
 impl FrameQueue {
     /// Empty.
     pub const fn new() -> Self {
-        let inner = QueueInner { frames: Deque::new(), waker: WakerRegistration::new(), overflowed: 0 };
+        let inner = QueueInner {
+            frames: Deque::new(),
+            urgent: Deque::new(),
+            waker: WakerRegistration::new(),
+            overflowed: 0,
+        };
         Self { inner: Mutex::new(RefCell::new(inner)) }
     }
 
     /// Appends a frame; when the queue is full the frame is dropped, counted, and `false` comes back.
     pub fn push(&self, frame: Frame) -> bool {
+        self.push_to(frame, |inner, frame| inner.frames.push_back(frame))
+    }
+
+    /// [`push`](Self::push) for a frame that leaves before all that are not urgent.
+    pub fn push_urgent(&self, frame: Frame) -> bool {
+        self.push_to(frame, |inner, frame| inner.urgent.push_back(frame))
+    }
+
+    fn push_to(&self, frame: Frame, push: impl FnOnce(&mut QueueInner, Frame) -> Result<(), Frame>) -> bool {
         // A refused frame is dropped outside the critical section: dropping takes the pool's.
         let refused = critical_section::with(|token| {
             let mut inner = self.inner.borrow_ref_mut(token);
-            let refused = inner.frames.push_back(frame).err();
+            let refused = push(&mut inner, frame).err();
             match refused {
                 Some(_) => inner.overflowed += 1,
                 None => inner.waker.wake(),
@@ -99,16 +117,29 @@ impl FrameQueue {
         refused.is_none()
     }
 
-    /// Takes the oldest frame.
+    /// Takes the oldest urgent frame, or else the oldest.
     pub fn pop(&self) -> Option<Frame> {
-        critical_section::with(|token| self.inner.borrow_ref_mut(token).frames.pop_front())
+        critical_section::with(|token| {
+            let mut inner = self.inner.borrow_ref_mut(token);
+            inner.urgent.pop_front().or_else(|| inner.frames.pop_front())
+        })
     }
 
-    /// Moves up to `limit` frames to the end of `batch`, as far as it has room; how many moved.
+    /// Moves up to `limit` frames to the end of `batch`, as far as it has room; urgent ones go before what is in it already. How
+    /// many moved.
     pub fn pop_batch<const N: usize>(&self, batch: &mut Deque<Frame, N>, limit: usize) -> usize {
         critical_section::with(|token| {
             let mut inner = self.inner.borrow_ref_mut(token);
             let mut moved = 0;
+            // From the back, so that their order is kept: all of them or none.
+            let urgent = inner.urgent.len();
+            if urgent > 0 && urgent <= limit && urgent <= N - batch.len() {
+                while let Some(frame) = inner.urgent.pop_back() {
+                    // There is room: just checked.
+                    let _ = batch.push_front(frame);
+                    moved += 1;
+                }
+            }
             while moved < limit && !batch.is_full() {
                 let Some(frame) = inner.frames.pop_front() else { break };
                 // There is room: just checked.
@@ -139,7 +170,7 @@ impl FrameQueue {
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         critical_section::with(|token| {
             let mut inner = self.inner.borrow_ref_mut(token);
-            if inner.frames.is_empty() {
+            if inner.frames.is_empty() && inner.urgent.is_empty() {
                 inner.waker.register(context.waker());
                 Poll::Pending
             } else {
@@ -160,7 +191,10 @@ impl FrameQueue {
 
     /// Frames in it.
     pub fn len(&self) -> usize {
-        critical_section::with(|token| self.inner.borrow_ref(token).frames.len())
+        critical_section::with(|token| {
+            let inner = self.inner.borrow_ref(token);
+            inner.frames.len() + inner.urgent.len()
+        })
     }
 
     /// Whether no frame waits.
@@ -262,5 +296,33 @@ mod tests {
         assert_eq!(pool.available().ordinary, 1);
         embassy_futures::block_on(queue.next());
         assert_eq!(queue.len(), QUEUE_DEPTH - 1);
+    }
+
+    #[test]
+    fn urgent_frames_leave_first_in_their_order_whatever_waits() {
+        let pool = FramePool::leak(PoolSize { ordinary: 3 * QUEUE_DEPTH, super_frames: 0 });
+        let queue: &'static FrameQueue = Box::leak(Box::new(FrameQueue::new()));
+        let marked = |mark: u8| {
+            let mut frame = pool.take(60).unwrap();
+            frame.bytes_mut()[0] = mark;
+            frame
+        };
+        // A full queue does not keep them out.
+        while queue.push(marked(0)) {}
+        for mark in 1..=5 {
+            assert!(queue.push_urgent(marked(mark)));
+        }
+        assert_eq!(queue.len(), QUEUE_DEPTH + 5);
+        assert_eq!(queue.pop().unwrap().bytes()[0], 1);
+        // Before what a driver could not send yet, too.
+        let mut batch: Deque<Frame, 8> = Deque::new();
+        batch.push_back(marked(9)).unwrap();
+        assert_eq!(queue.pop_batch(&mut batch, 8), 7);
+        let order: alloc::vec::Vec<u8> = batch.iter().map(|frame| frame.bytes()[0]).collect();
+        assert_eq!(order, [2, 3, 4, 5, 9, 0, 0, 0]);
+        // Bounded, and counted with the others.
+        let before = queue.overflowed();
+        while queue.push_urgent(marked(1)) {}
+        assert_eq!((queue.overflowed(), queue.len()), (before + 1, QUEUE_DEPTH - 3 + URGENT_DEPTH));
     }
 }
