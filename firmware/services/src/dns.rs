@@ -213,10 +213,11 @@ impl DnsService {
         }
         let mut left = BATCH;
         core.take_inside(self, now, context, &mut left);
-        core.take_outside(self, now, context, &mut left);
+        // Before the sockets outside are polled: one that was bound just now must know whom to wake.
         while let Poll::Ready((name, kind)) = self.resolver.questions.poll_receive(context) {
             core.ask_ourselves(self, now, &name, kind);
         }
+        core.take_outside(self, now, context, &mut left);
         if left == 0 {
             // The stacks send what is queued, then it is our turn again.
             context.waker().wake_by_ref();

@@ -187,6 +187,7 @@ impl SipSockets {
     pub async fn look_up(&self, resolver: &Resolver) -> ! {
         loop {
             let (query, name, kind) = self.questions.receive().await;
+            dialtone_base::debug!("sip: look up {name} {kind:?}");
             let result = match name.parse::<Ipv4Addr>() {
                 Ok(address) if kind == RecordKind::A => {
                     Ok((heapless::Vec::from_iter([Record::A(address)]), Duration::from_secs(86_400)))
@@ -208,12 +209,14 @@ impl SipSockets {
         let mut socket = TcpSocket::new(self.wan.stack, buffer(2 * MESSAGE), buffer(2 * MESSAGE));
         loop {
             let (connection, to) = stream.start.wait().await;
+            dialtone_base::debug!("sip: {connection:?} to {to}");
             self.carry(stream, &mut socket, connection, to).await;
             socket.close();
             let _ = with_timeout(embassy_time::Duration::from_secs(2), socket.flush()).await;
             socket.abort();
             let _ = socket.flush().await;
             stream.set_owner(None);
+            dialtone_base::debug!("sip: {connection:?} is over");
             self.events.send(StreamEvent::Closed { connection }).await;
         }
     }
@@ -235,6 +238,7 @@ impl SipSockets {
             return;
         };
         let local = SocketAddrV4::new(address, port);
+        dialtone_base::debug!("sip: {connection:?} stands");
         self.events.send(StreamEvent::Connected { connection, local }).await;
         let (mut reader, mut writer) = socket.split();
         let mut incoming = [0; CHUNK];

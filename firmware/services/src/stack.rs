@@ -9,7 +9,7 @@
 //! Does not route, filter or translate; does not speak IPv6 yet.
 
 use alloc::boxed::Box;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::task::Context;
 
@@ -72,6 +72,8 @@ pub struct ZoneLink {
     to_dataplane: FrameQueue,
     drops: Mutex<RefCell<Counters<StackDrop, { StackDrop::COUNT }>>>,
     door: Mutex<RefCell<Door>>,
+    /// The stack's own address: what it sends there comes back to it.
+    own: Mutex<Cell<Option<Ipv4Addr>>>,
 }
 
 /// A visitor's connection to a service of ours; its place is somebody else's once this is dropped.
@@ -102,6 +104,7 @@ pub fn zone_stack<const SOCKETS: usize>(
         to_dataplane: FrameQueue::new(),
         drops: Mutex::new(RefCell::new(Counters::new())),
         door: Mutex::new(RefCell::new(Door::default())),
+        own: Mutex::new(Cell::new(None)),
     }));
     let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
     let config = embassy_net::Config::default();
@@ -112,6 +115,8 @@ pub fn zone_stack<const SOCKETS: usize>(
 impl ZoneNet {
     /// Gives the stack its address and default gateway, or takes them away.
     pub fn set_address(&self, address: Option<Ipv4Prefix>, gateway: Option<Ipv4Addr>) {
+        let own = address.map(|prefix| prefix.address());
+        critical_section::with(|token| self.link.own.borrow(token).set(own));
         let config = match address {
             None => ConfigV4::None,
             Some(prefix) => ConfigV4::Static(StaticConfigV4 {
@@ -205,6 +210,24 @@ impl ZoneLink {
     /// How often a frame was lost, by reason.
     pub fn drops(&self) -> Counters<StackDrop, { StackDrop::COUNT }> {
         critical_section::with(|token| self.drops.borrow_ref(token).clone())
+    }
+
+    /// A packet of the stack's: to the data plane, or straight back when it is for the stack itself (one line of the house calls the other by
+    /// its number at the operator).
+    fn send_packet(&self, mut frame: Frame, voice: bool) {
+        let destination = frame.bytes().get(ETHERNET + 16..ETHERNET + 20);
+        let own = critical_section::with(|token| self.own.borrow(token).get());
+        if own.is_some_and(|own| destination == Some(own.octets().as_slice())) {
+            frame.shrink_front(ETHERNET);
+            if !self.to_stack.push(frame) {
+                self.count(StackDrop::QueueFull);
+            }
+            return;
+        }
+        match voice {
+            true => self.send_voice(frame),
+            false => self.send(frame),
+        };
     }
 
     fn send(&self, frame: Frame) -> bool {
@@ -364,10 +387,8 @@ impl TxToken for Sending {
                 bytes[12..14].copy_from_slice(&ETHERTYPE_IPV4);
                 let packet = &mut bytes[ETHERNET..];
                 let result = write(packet);
-                match voice_first::mark(packet) {
-                    true => self.0.send_voice(frame),
-                    false => self.0.send(frame),
-                };
+                let voice = voice_first::mark(packet);
+                self.0.send_packet(frame, voice);
                 result
             }
             None => {
