@@ -35,6 +35,7 @@ use crate::account::AccountState;
 use crate::call::{Buffer, Call, State, StoredBody};
 use crate::config::{ACCOUNTS, Account, Config};
 use crate::dialog::Dialog;
+use crate::framing::Framer;
 use crate::interface::{Body, Cause, Event, Input, Output, Rejected, Via};
 use crate::overload::Overload;
 use crate::transaction::{Capacity, TransactionId, Transactions};
@@ -58,7 +59,7 @@ mod tests;
 
 use network::Connection;
 
-/// Events that wait at most, whatever the limits say.
+/// Events that wait at most: more than one input can make.
 const EVENTS: usize = 64;
 /// What we do.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY, REFER";
@@ -169,6 +170,8 @@ pub struct UserAgent {
     /// When they want to be polled next, as they said last.
     transactions_due: Option<Instant>,
     connections: Box<[Option<Connection>]>,
+    /// One for each place among the connections.
+    framers: Box<[Framer]>,
     overload: Overload,
     events: Deque<Pending, EVENTS>,
     /// The body of the message handled last, for the events it made.
@@ -223,6 +226,7 @@ impl UserAgent {
         let calls = limits.calls.clamp(1, 64);
         let size = limits.message.clamp(1500, 65_535);
         let body = limits.body.clamp(256, size);
+        let connections = limits.connections.clamp(1, 16);
         let accounts =
             config.accounts.iter().map(|account| AccountState::new(account, &mut random)).collect();
         let capacity = Capacity {
@@ -240,7 +244,8 @@ impl UserAgent {
             asked: alloc::vec![None; limits.transactions.max(8)].into_boxed_slice(),
             transactions: Transactions::new(capacity, random.derive_seed()),
             transactions_due: None,
-            connections: (0..limits.connections.clamp(1, 16)).map(|_| None).collect(),
+            connections: (0..connections).map(|_| None).collect(),
+            framers: (0..connections).map(|_| Framer::new(2 * size)).collect(),
             overload: Overload::new(
                 limits.requests_per_second,
                 limits.requests_per_second_and_source,
@@ -354,7 +359,7 @@ impl UserAgent {
 
     fn push_event(&mut self, event: Event<'static>, has_body: bool) {
         if self.events.push_back(Pending { event, has_body }).is_err() {
-            // Whoever polls late loses events, never memory. Ends of calls would be missed most: they replace the oldest.
+            // Whoever polls late loses events, never memory.
             self.counters.count(Rejected::NoRoom);
         }
     }

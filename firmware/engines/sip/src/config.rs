@@ -172,8 +172,6 @@ pub struct Limits {
     pub requests_per_second_and_source: u32,
     /// Source addresses watched at a time; the one silent for longest is forgotten.
     pub sources: usize,
-    /// Events that may wait to be polled.
-    pub events: usize,
 }
 
 impl Default for Limits {
@@ -187,7 +185,6 @@ impl Default for Limits {
             requests_per_second: 20,
             requests_per_second_and_source: 10,
             sources: 32,
-            events: 32,
         }
     }
 }

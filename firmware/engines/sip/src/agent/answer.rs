@@ -92,6 +92,7 @@ impl UserAgent {
             _ => SocketAddrV4::new(self.local.ok_or(Rejected::NoNetwork)?, self.config.port),
         };
         let user = config.numbers.get(usize::from(call.number)).map_or("", |number| number.as_str());
+        let user = if call.withhold { "anonymous" } else { user };
         let contact = Contact { user, address: account.public.unwrap_or(local), transport: flow.transport() };
         let body = self.bodies.get(index).and_then(|body| body.as_body()).filter(|_| with_body);
         let mut scratch = core::mem::take(&mut self.scratch);

@@ -36,7 +36,6 @@ const QUERY_REDIRECTED: u32 = 28;
 pub(super) struct Connection {
     id: ConnectionId,
     remote: SocketAddrV4,
-    framer: Framer,
     phase: ConnectionPhase,
 }
 
@@ -249,21 +248,24 @@ impl UserAgent {
         if let Some(found) = self.connections.iter().flatten().find(usable) {
             return Some(found.id);
         }
-        let size = self.config.limits.message.clamp(1500, 65_535);
-        let place = self.connections.iter_mut().find(|place| place.is_none());
-        let Some(place) = place else {
-            self.counters.count(Rejected::NoConnection);
-            return None;
-        };
         self.next_connection = (self.next_connection + 1) % ConnectionId::ACCEPTED;
         let id = ConnectionId(self.next_connection);
-        *place = Some(Connection {
-            id,
-            remote: to,
-            framer: Framer::new(2 * size),
-            phase: ConnectionPhase::Wanted,
-        });
-        Some(id)
+        match self.keep_connection(Connection { id, remote: to, phase: ConnectionPhase::Wanted }) {
+            Ok(()) => Some(id),
+            Err(rejected) => {
+                self.counters.count(rejected);
+                None
+            }
+        }
+    }
+
+    fn keep_connection(&mut self, connection: Connection) -> Result<(), Rejected> {
+        let index = self.connections.iter().position(Option::is_none).ok_or(Rejected::NoConnection)?;
+        if let (Some(place), Some(framer)) = (self.connections.get_mut(index), self.framers.get_mut(index)) {
+            framer.reset();
+            *place = Some(connection);
+        }
+        Ok(())
     }
 
     fn open_ways(&mut self, connection: ConnectionId, local: SocketAddrV4) {
@@ -299,11 +301,8 @@ impl UserAgent {
     /// Somebody connected to us. Only a server of ours may.
     pub(super) fn accepted(&mut self, connection: ConnectionId, from: SocketAddrV4) -> Result<(), Rejected> {
         let is_ours = self.accounts.iter().any(|account| account.is_server(*from.ip()));
-        let size = self.config.limits.message.clamp(1500, 65_535);
-        let place = self.connections.iter_mut().find(|place| place.is_none());
-        let place = place.ok_or(Rejected::NoConnection)?;
         let phase = if is_ours { ConnectionPhase::Open } else { ConnectionPhase::Unwanted };
-        *place = Some(Connection { id: connection, remote: from, framer: Framer::new(2 * size), phase });
+        self.keep_connection(Connection { id: connection, remote: from, phase })?;
         if is_ours { Ok(()) } else { Err(Rejected::Stranger) }
     }
 
@@ -333,11 +332,12 @@ impl UserAgent {
 
     /// The framer of a connection, and who is at its other end.
     pub(super) fn connection(&mut self, connection: ConnectionId) -> Option<(&mut Framer, SocketAddrV4)> {
-        self.connections
-            .iter_mut()
-            .flatten()
-            .find(|found| found.id == connection && found.phase == ConnectionPhase::Open)
-            .map(|found| (&mut found.framer, found.remote))
+        let mut both = self.connections.iter().zip(&mut self.framers);
+        both.find_map(|(found, framer)| {
+            let found = found.as_ref()?;
+            let is_it = found.id == connection && found.phase == ConnectionPhase::Open;
+            is_it.then_some((framer, found.remote))
+        })
     }
 
     /// The connection in this slot.

@@ -354,9 +354,8 @@ impl UserAgent {
             writer.header(Name::Route, &state.service_route);
         }
         let address = state.public.unwrap_or(local);
-        let contact_user = if call.withhold { "anonymous" } else { user.as_str() };
-        let _ = contact_user;
-        writer.header(Name::Contact, Contact { user, address, transport: flow.transport() });
+        let shown = if call.withhold { "anonymous" } else { user.as_str() };
+        writer.header(Name::Contact, Contact { user: shown, address, transport: flow.transport() });
         writer.header(Name::Allow, ALLOW);
         // Without an offer of ours there may be no reliable answer with one of theirs: those would have to be answered in PRACK.
         let is_offer = body.is_some();
@@ -427,7 +426,8 @@ impl UserAgent {
         let mut writer =
             begin_in_dialog(out, call, dialog, method, call.cseq, flow, local, branch, &self.config.product);
         let address = state.public.unwrap_or(local);
-        let contact = Contact { user, address, transport: flow.transport() };
+        let shown = if call.withhold { "anonymous" } else { user };
+        let contact = Contact { user: shown, address, transport: flow.transport() };
         let stored = self.bodies.get(index).and_then(|body| body.as_body());
         let mut text = heapless::String::<64>::new();
         let mut body = None;

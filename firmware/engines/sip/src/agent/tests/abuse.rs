@@ -37,7 +37,7 @@ fn strangers_and_scanners_get_nothing_and_are_counted() {
         (b"OPTIONS sip:100@192.0.2.1 SIP/2.0\r\nVia: broken\r\n\r\n".to_vec(), Rejected::Stranger),
     ] {
         assert_eq!(world.input(0, Input::Datagram { from, bytes: &bytes }), Err(reason));
-        assert_eq!(world.nodes[0].agent.counters().of(reason) > 0, true);
+        assert!(world.nodes[0].agent.counters().of(reason) > 0);
     }
     world.run_millis(1000);
     assert_eq!(world.nodes[0].sent.len(), 0);

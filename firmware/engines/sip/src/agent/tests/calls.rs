@@ -293,6 +293,7 @@ fn a_withheld_number_is_not_shown_rfc_3323() {
     assert_eq!((from.presentation, from.number.as_str()), (Presentation::Withheld, ""));
     let invite = world.last_sent(0, "INVITE");
     assert!(invite.contains("From: \"Anonymous\" <sip:anonymous@anonymous.invalid>"), "{invite}");
+    assert!(invite.contains("Contact: <sip:anonymous@192.0.2.1:5060>"), "{invite}");
     assert!(invite.contains("Privacy: id") && invite.contains("P-Preferred-Identity: <sip:100@example.net>"));
 }
 

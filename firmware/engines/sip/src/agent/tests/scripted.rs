@@ -268,3 +268,43 @@ fn a_call_taken_elsewhere_is_not_a_missed_one_rfc_3326() {
     assert_eq!(last_end(&mut world), (Cause::AnsweredElsewhere, 487));
     assert!(world.last_sent(0, "SIP/2.0 487").contains("CSeq: 1 INVITE"));
 }
+
+#[test]
+fn a_call_over_tcp_keeps_to_its_connection() {
+    let mut world = World::new(12);
+    world.servers.push((
+        address(9),
+        Box::new(|_, from, message| match message.method() {
+            Some(Method::Invite) => {
+                let headers = [(Name::Contact, "<sip:200@192.0.2.9;transport=tcp>")];
+                vec![
+                    (from, reply(message, from, 180, &headers, b"")),
+                    (from, reply(message, from, 200, &headers, ANSWER)),
+                ]
+            }
+            Some(Method::Ack) | None => vec![],
+            Some(_) => vec![(from, reply(message, from, 200, &[], b""))],
+        }),
+    ));
+    let mut config = peer_config("100", 9);
+    config.accounts[0].server.as_mut().unwrap().transport = crate::TransportChoice::Tcp;
+    world.add(1, config);
+    world.run_millis(50);
+    world.dial(0, 1, "200", Some(OFFER));
+    world.run_millis(300);
+    assert_eq!(
+        world.call_events(0).last(),
+        Some(&Event::Answered { call: CallId(1), body: Some(sdp(ANSWER)), by: None })
+    );
+    world.order(0, 1, Order::Offer(sdp(SECOND_OFFER))).unwrap();
+    world.run_millis(300);
+    assert_eq!(world.call_events(0), [Event::OfferAnswered { call: CallId(1), body: sdp(ANSWER) }]);
+    world.order(0, 1, Order::HangUp).unwrap();
+    world.run_millis(300);
+    assert_eq!(
+        (world.count_sent(0, "INVITE"), world.count_sent(0, "ACK"), world.count_sent(0, "BYE")),
+        (2, 2, 1)
+    );
+    assert!(world.nodes[0].sent.iter().all(|(_, _, text)| text.contains("Via: SIP/2.0/TCP")));
+    world.assert_empty(0);
+}
