@@ -70,6 +70,7 @@ fn a_telephone_on_the_page_has_dial_tone_echo_and_rings() {
     let pictures = std::env::var_os("PICTURES").map(std::path::PathBuf::from);
     let keep = |browser: &mut Browser, name: &str, width, height, dark| {
         if let Some(folder) = &pictures {
+            browser.value("document.activeElement.blur(), true");
             let text = browser.picture(width, height, dark);
             std::fs::write(folder.join(format!("{name}.png.base64")), text).expect("a folder for pictures");
         }

@@ -75,7 +75,9 @@ async fn ring(line: &LineHandle) -> bool {
 /// Dial tone until a key is heard; 600 echoes. Whether 602 was dialled.
 async fn off_hook(line: &LineHandle) -> bool {
     line.set_audio(true);
-    let (mut keys, mut key, mut phase) = (String::new(), None, 0.0_f64);
+    let (mut keys, mut phase) = (String::new(), 0.0_f64);
+    // A busy machine loses frames: a key counts after three of its own, and once until three without it.
+    let (mut key, mut candidate, mut same) = (None, None, 0);
     let mut echo: VecDeque<i16> = vec![0; 2400].into();
     loop {
         match select(line.transition(), line.captured().next()).await {
@@ -86,7 +88,9 @@ async fn off_hook(line: &LineHandle) -> bool {
             Either::First(_) => {}
             Either::Second(frame) => {
                 let heard = key_in(frame.samples());
-                if heard != key {
+                same = if heard == candidate { same + 1 } else { 1 };
+                candidate = heard;
+                if same == 3 && heard != key {
                     key = heard;
                     keys.extend(heard);
                 }

@@ -290,7 +290,7 @@ fn sing(track: &[Target]) -> Vec<i16> {
             wave = formants[1].pass(wave, f2, 90.0 + 150.0 * nose);
             wave = formants[2].pass(wave, f3, 140.0 + 150.0 * nose);
             wave = formants[3].pass(wave, 3450.0, 260.0);
-            let mut mouth = wave - last * 0.75;
+            let mut mouth = wave - last * 0.97;
             last = wave;
             mouth += hiss.pass(white, target.noise_at, target.noise_width) * target.noise * 0.5;
             samples.push(mouth);
