@@ -75,7 +75,10 @@ pub fn run(quick: bool) {
     ]);
     for flows in [1, 64_000] {
         let mut counts = ["dataplane", "batch", "ordinary"].map(|subject| {
-            let count = |rounds: usize| collected(subject, flows, rounds * scale);
+            let count = |rounds: usize| {
+                let (flows, rounds) = (flows.to_string(), (rounds * scale).to_string());
+                collected(&["drive", "--subject", subject, "--flows", &flows, "--rounds", &rounds])
+            };
             let (short, long) = (count(10)?, count(60)?);
             Some((long - short) as f64 / (50 * scale * ROUND) as f64)
         });
@@ -87,15 +90,15 @@ pub fn run(quick: bool) {
     table.print();
 }
 
-/// Instructions inside `process_each` of a run.
-fn collected(subject: &str, flows: u32, rounds: usize) -> Option<u64> {
-    let out =
-        std::env::temp_dir().join(format!("dialtone-callgrind-{}-{subject}-{rounds}", std::process::id()));
+/// Instructions inside the functions named `process_each…` of a run of this program with `arguments`.
+pub fn collected(arguments: &[&str]) -> Option<u64> {
+    let name = format!("dialtone-callgrind-{}-{}", std::process::id(), arguments.join("-"));
+    let out = std::env::temp_dir().join(name);
     let status = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*process_each*", "--collect-atstart=no"])
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(std::env::current_exe().ok()?)
-        .args(["drive", "--subject", subject, "--flows", &flows.to_string(), "--rounds", &rounds.to_string()])
+        .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

@@ -12,6 +12,7 @@ mod echo;
 mod home;
 mod host;
 mod table;
+mod voice;
 
 use clap::{Parser, Subcommand};
 
@@ -48,6 +49,12 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// What a call costs, per codec, with its echo canceller.
+    Voice {
+        /// A sixth of the frames.
+        #[arg(long)]
+        quick: bool,
+    },
     /// The kernel and dnsmasq beside themselves: how far ratios wander on this machine. Needs root.
     Control,
     /// Everything, shortened.
@@ -57,6 +64,9 @@ enum What {
     /// What `callgrind` runs under valgrind.
     #[command(hide = true)]
     Drive(callgrind::Drive),
+    /// What `voice` runs under valgrind.
+    #[command(hide = true)]
+    DriveVoice(voice::DriveVoice),
 }
 
 fn main() {
@@ -64,21 +74,25 @@ fn main() {
         What::Dataplane { quick } => dataplane::run(quick),
         What::Callgrind { quick } => callgrind::run(quick),
         What::Echo { quick } => echo::run(quick),
+        What::Voice { quick } => voice::run(quick),
         What::Quick => {
             dataplane::run(true);
             callgrind::run(true);
             echo::run(true);
+            voice::run(true);
             host::run(Effort::quick(), &[Part::Packets, Part::Services]);
         }
         What::All => {
             dataplane::run(false);
             callgrind::run(false);
             echo::run(false);
+            voice::run(false);
             host::run(Effort::full(), &[Part::Packets, Part::Services]);
         }
         What::Host(choice) => host::run(choice.into(), &[Part::Packets]),
         What::Dns(choice) => host::run(choice.into(), &[Part::Services]),
         What::Control => host::run(Effort::control(), &[Part::Packets, Part::Services]),
         What::Drive(drive) => callgrind::drive(&drive),
+        What::DriveVoice(drive) => voice::drive(&drive),
     }
 }

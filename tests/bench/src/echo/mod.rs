@@ -59,7 +59,7 @@ fn dialtone(far: &[i16], near: &[i16]) -> (Vec<i16>, f64) {
 }
 
 /// Microseconds this thread has run so far, by the scheduler's account.
-fn on_processor() -> f64 {
+pub fn on_processor() -> f64 {
     let account = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     account.split_whitespace().next().and_then(|text| text.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e3
 }
