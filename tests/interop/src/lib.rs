@@ -12,8 +12,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+pub mod baresip;
 pub mod home;
+pub mod kamailio;
 pub mod peers;
+pub mod telephone;
+pub mod telephony;
 
 /// Namespaces, links and programs of one test.
 pub struct Lab {
@@ -177,6 +181,21 @@ impl Namespace {
     /// Sets a sysctl in it, e.g. `net/ipv4/ip_forward`.
     pub fn sysctl(&self, name: &str, value: &str) {
         self.must(&format!("echo {value} > /proc/sys/{name}"), 5);
+    }
+
+    /// Runs `action` in it, on a thread of its own: sockets opened there belong to the namespace for good.
+    pub fn enter<T: Send>(&self, action: impl FnOnce() -> T + Send) -> T {
+        let namespace = File::open(Path::new("/run/netns").join(&self.name)).expect("the namespace's file");
+        std::thread::scope(|scope| {
+            let entered = scope.spawn(move || {
+                use std::os::fd::AsRawFd;
+                // SAFETY: takes numbers; only this thread moves.
+                let moved = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
+                assert_eq!(moved, 0, "setns: {}", std::io::Error::last_os_error());
+                action()
+            });
+            entered.join().unwrap_or_else(|fault| std::panic::resume_unwind(fault))
+        })
     }
 
     fn command(&self, line: &str) -> Command {

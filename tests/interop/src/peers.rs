@@ -10,6 +10,11 @@ pub const OPERATOR_LEASE: u32 = 120;
 
 /// dnsmasq as the operator's DHCP and name server.
 pub fn dnsmasq(lab: &Lab, operator: &Namespace) -> Program {
+    dnsmasq_with(lab, operator, "")
+}
+
+/// The same, with more on its command line.
+pub fn dnsmasq_with(lab: &Lab, operator: &Namespace, more: &str) -> Program {
     let directory = lab.directory().display();
     let line = format!(
         "dnsmasq --no-daemon --conf-file=/dev/null --user=root --pid-file= --no-hosts --no-resolv --log-dhcp \
@@ -18,7 +23,7 @@ pub fn dnsmasq(lab: &Lab, operator: &Namespace) -> Program {
          --dhcp-option=6,{OPERATOR} --dhcp-option=42,{OPERATOR} --dhcp-authoritative \
          --dhcp-leasefile={directory}/dnsmasq.leases --address=/{WEB_NAME}/{WEB} \
          --host-record=second.example.net,203.0.113.81 --txt-record=long.example.net,{} \
-         --host-record=rebind.example.net,192.168.77.9 --local=/example.net/",
+         --host-record=rebind.example.net,192.168.77.9 --local=/example.net/ {more}",
         (0..20).map(|part| format!("{}{part}", "x".repeat(200))).collect::<Vec<_>>().join(",")
     );
     operator.start("dnsmasq", &line)
