@@ -251,6 +251,9 @@ impl MediaService {
         }
         let with = ear.with.clone();
         let length = captured.samples().len();
+        if ear.is_data() {
+            captured.samples_mut().fill(0);
+        }
 
         // What each of those joined says.
         let mut said = [[0i16; FRAME]; 2];

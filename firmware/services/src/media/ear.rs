@@ -30,7 +30,7 @@ pub(super) struct Ear {
     handle: LineHandle,
     rate: Rate,
     tones: TonePlayer,
-    keys: dtmf::Detector,
+    keys: dtmf::NearEnd,
     heard: Deque<Key, KEYS>,
     /// Keys whose tone may be in the sound already sent.
     sounded: Deque<Key, KEYS>,
@@ -44,6 +44,14 @@ pub(super) struct Ear {
     receive_gain: Gain,
     from_line: Deque<PcmFrame, FROM_LINE>,
     resampler: Resampler,
+}
+
+/// Puts what the others say into the frame, at the loudness of this line.
+fn hear(said: &[i16], gain: &Gain, samples: &mut [i16]) {
+    for (to, from) in samples.iter_mut().zip(said) {
+        *to = *from;
+    }
+    gain.apply(samples);
 }
 
 /// What the handset hears before any call.
@@ -63,7 +71,7 @@ impl Ear {
             handle: handle.clone(),
             rate,
             tones: TonePlayer::new(Country::fallback(), rate),
-            keys: dtmf::Detector::new(rate),
+            keys: dtmf::NearEnd::new(rate),
             heard: Deque::new(),
             sounded: Deque::new(),
             source: Source::Call,
@@ -96,11 +104,13 @@ impl Ear {
 
     pub fn tone(&mut self, tone: Tone) {
         self.tones.play(tone);
+        self.keys.set_tone_plays(true);
         self.source = Source::Tone;
     }
 
     pub fn quiet(&mut self) {
         self.tones.stop();
+        self.keys.set_tone_plays(false);
         self.source = Source::Call;
     }
 
@@ -135,7 +145,7 @@ impl Ear {
             self.echo.process(self.played.samples(), samples);
         }
         let (heard, sounded, source) = (&mut self.heard, &mut self.sounded, &mut self.source);
-        self.keys.listen(samples, |event| {
+        self.keys.listen(samples, self.played.samples(), |event| {
             let dtmf::Event::Begin { key, .. } = event else { return };
             // A telephone that shows callers during a call answers the alerting signal by a key: nobody's digit.
             if let Source::CallWaiting(waiting) = source
@@ -161,6 +171,11 @@ impl Ear {
     /// Whether what was just heard must not go out as sound where keys travel otherwise.
     pub fn hides(&self) -> bool {
         self.keys.hides()
+    }
+
+    /// Whether what was just heard is a telephone's data and must not go out at all.
+    pub fn is_data(&self) -> bool {
+        matches!(&self.source, Source::CallWaiting(waiting) if waiting.cuts_voice())
     }
 
     /// Whether the key's tone went out with the sound already; each is asked for once.
@@ -190,10 +205,7 @@ impl Ear {
         let samples = frame.samples_mut();
         let over = match &mut self.source {
             Source::Call => {
-                for (to, from) in samples.iter_mut().zip(said) {
-                    *to = *from;
-                }
-                self.receive_gain.apply(samples);
+                hear(said, &self.receive_gain, samples);
                 // A call-waiting tone, or the end of a tone that fades.
                 if self.tones.is_playing() {
                     self.tones.mix(samples);
@@ -205,7 +217,11 @@ impl Ear {
                 false
             }
             Source::CallerId(transmission) => !transmission.fill(samples),
-            Source::CallWaiting(waiting) => !waiting.fill(samples),
+            // It takes the voice away only while data go over the line.
+            Source::CallWaiting(waiting) => {
+                hear(said, &self.receive_gain, samples);
+                !waiting.fill(samples)
+            }
         };
         if over {
             self.source = Source::Call;

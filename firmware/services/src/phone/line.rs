@@ -5,8 +5,8 @@
 
 use core::task::{Context, Poll};
 
-use dialtone_base::Instant;
 use dialtone_base::telephony::{LineId, Party};
+use dialtone_base::{Duration, Instant};
 use dialtone_hal_api::line::{LineHandle, LoopTransition};
 use dialtone_phone::Country;
 use dialtone_phone::caller_id::{self, CallWaiting, Transmission};
@@ -31,6 +31,8 @@ pub(super) struct LineSignals {
     setup: Option<facts::Line>,
     transmission: Option<Transmission>,
     sending: bool,
+    /// The message for the lamp is over then.
+    lamp_until: Option<Instant>,
     talking: bool,
     deadline: Option<Instant>,
 }
@@ -55,6 +57,7 @@ impl LineSignals {
             setup: None,
             transmission: None,
             sending: false,
+            lamp_until: None,
             talking: false,
             deadline: None,
         }
@@ -88,7 +91,7 @@ impl LineSignals {
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
+        [self.deadline, self.lamp_until].into_iter().flatten().min()
     }
 
     /// In a call breaks of the loop are flashes; before it they may be pulses.
@@ -110,6 +113,11 @@ impl LineSignals {
 
     /// What happened or is due; `None` when there is nothing more.
     pub fn poll(&mut self, now: Instant) -> Option<Output> {
+        if self.lamp_until.is_some_and(|end| end <= now) {
+            self.lamp_until = None;
+            self.sending = false;
+            self.follow_audio();
+        }
         let hook_deadline = match self.hook.poll(now) {
             hook::Output::Event(event) => return Some(Output::Event(self.hooked(event))),
             hook::Output::Wait(deadline) => deadline,
@@ -164,6 +172,7 @@ impl LineSignals {
             LineOrder::Tone(tone) => Some(Order::Tone { line, tone: words::tone(tone) }),
             LineOrder::Silence => Some(Order::Quiet { line }),
             LineOrder::Ring { pattern, caller } => {
+                let caller = self.as_dialled(caller);
                 self.transmission =
                     self.caller_id.map(|standard| Transmission::caller(standard, self.rate(), &caller, None));
                 let duration = self.transmission.as_ref().map(Transmission::duration);
@@ -180,7 +189,9 @@ impl LineSignals {
                 self.follow_audio();
                 Some(Order::Quiet { line })
             }
-            LineOrder::CallWaiting { caller, again } => Some(self.call_waiting(&caller, again)),
+            LineOrder::CallWaiting { caller, again } => {
+                Some(self.call_waiting(&self.as_dialled(caller), again))
+            }
             LineOrder::Disconnect => {
                 self.ringer.disconnect(now);
                 None
@@ -189,9 +200,24 @@ impl LineSignals {
                 self.ringer.set_reversed(reversed);
                 None
             }
-            // Told by the stutter of the dial tone; a lamp would need a message on-hook, which not every telephone survives silently.
-            LineOrder::MessageWaiting(_) => None,
+            LineOrder::MessageWaiting(waiting) => self.message_lamp(now, waiting),
         }
+    }
+
+    /// Lights a telephone's message lamp, or puts it out, where callers are told by FSK. A line in use hears the stutter of its next dial tone.
+    fn message_lamp(&mut self, now: Instant, waiting: bool) -> Option<Order> {
+        let standard = self.caller_id?;
+        if self.hook.is_off_hook() || self.ringer.is_ringing() {
+            return None;
+        }
+        let transmission = Transmission::message_waiting(standard, self.rate(), waiting);
+        if transmission.duration() == Duration::ZERO {
+            return None;
+        }
+        self.lamp_until = Some(now + transmission.duration());
+        self.sending = true;
+        self.follow_audio();
+        Some(Order::CallerId { line: self.id, transmission })
     }
 
     fn call_waiting(&self, caller: &Party, again: bool) -> Order {
@@ -202,6 +228,11 @@ impl LineSignals {
             }
             None => Order::CallWaitingAgain { line: self.id },
         }
+    }
+
+    /// With the number as people here dial it: a telephone's "call back" must work.
+    fn as_dialled(&self, caller: Party) -> Party {
+        Party { number: self.country.dialling.as_dialled(&caller.number), ..caller }
     }
 
     fn rate(&self) -> Rate {
