@@ -121,7 +121,8 @@ impl EchoCanceller {
             if far_energy > QUIET * self.hop as f32 { 0 } else { self.quiet_for.saturating_add(1) };
         let echo_possible = self.quiet_for <= self.tail_frames;
         // A tone says nothing of other frequencies, clipping is no part of a linear path.
-        let frame = self.filter.process(&mut self.near, echo_possible && !clipped && !steady_tone);
+        let learns = echo_possible && !clipped && !steady_tone;
+        let frame = self.filter.process(&mut self.near, learns);
 
         if frame.forgot {
             self.loss = ReturnLoss::default();
@@ -135,7 +136,12 @@ impl EchoCanceller {
         self.statistics.state = if converged { EchoState::Converged } else { EchoState::Learning };
         // Between faxes the echo goes, but their signals must not: no suppressor.
         if self.suppressing && self.data.heard().is_none() {
-            let heard = Heard { far: far_energy, echo: frame.echo, error: frame.error, echo_possible };
+            let learns = learns && !frame.forgot && far_energy > QUIET * self.hop as f32;
+            let heard =
+                Heard { far: far_energy, echo: frame.echo, error: frame.error, echo_possible, learns };
+            if frame.forgot {
+                self.suppressor.doubt();
+            }
             self.suppressor.process(heard, self.statistics.enhancement_db, &mut self.near);
         }
         for (to, from) in near.iter_mut().zip(self.near.iter()) {

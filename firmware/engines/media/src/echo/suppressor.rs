@@ -14,6 +14,8 @@ pub(super) struct Heard {
     pub error: f32,
     /// The far end spoke within the tail.
     pub echo_possible: bool,
+    /// The far end speaks, and the filter learnt from it.
+    pub learns: bool,
 }
 
 /// The suppressor of one line.
@@ -24,6 +26,8 @@ pub(super) struct Suppressor {
     echo: f32,
     /// What the filter leaves of the echo, as a share of it: the least seen lately.
     leak: f32,
+    /// Frames the filter has learnt from.
+    learnt: u32,
     background: Background,
     gain: f32,
     /// Frames for which near speech keeps it open.
@@ -39,6 +43,7 @@ impl Suppressor {
             far: 0.0,
             echo: 0.0,
             leak: LEAK.1,
+            learnt: 0,
             background: Background::default(),
             gain: 1.0,
             open_for: 0,
@@ -52,6 +57,11 @@ impl Suppressor {
         *self = Self::new(self.hop);
     }
 
+    /// The path is another: what the filter knew is worth nothing.
+    pub fn doubt(&mut self) {
+        self.learnt = 0;
+    }
+
     /// Hides the residual echo in `samples`, if that is all there is in them.
     pub fn process(&mut self, heard: Heard, enhancement_db: f32, samples: &mut [f32]) {
         self.far = heard.far.max(0.8 * self.far);
@@ -59,9 +69,12 @@ impl Suppressor {
         self.background.hear(heard.error / self.hop as f32);
         let floor = self.background.level() * self.hop as f32;
 
+        self.learnt = self.learnt.saturating_add(u32::from(heard.learns));
         let residual = if enhancement_db < 10.0 {
-            // Not learnt yet: an echo as loud as a poor hybrid makes it.
-            POOREST_HYBRID * self.far
+            // Not learnt yet: an echo as loud as a poor hybrid makes it. A filter that has heard much and found little has nothing to
+            // learn: the line hardly echoes, and what is heard is a quiet person under a loud one.
+            let found = if self.learnt > ENOUGH { self.echo } else { f32::INFINITY };
+            found.min(POOREST_HYBRID * self.far)
         } else {
             let share = heard.error / (self.echo + 1.0);
             if heard.echo_possible && heard.echo > heard.far * 1e-3 {
@@ -137,6 +150,8 @@ const LOUDEST_ROOM: f32 = 300.0 * 300.0;
 const HANGOVER: u32 = 6;
 /// Least and greatest share of the echo that is taken for what the filter leaves.
 const LEAK: (f32, f32) = (3e-4, 0.03);
+/// Frames after which a filter that found no echo is believed.
+const ENOUGH: u32 = 100;
 /// Energy of an echo beside the far signal at 7 dB return loss.
 const POOREST_HYBRID: f32 = 0.2;
 /// Brings the coloured noise back to unit power: uniform noise has 1/3, the low-pass keeps a/(2−a) of it.

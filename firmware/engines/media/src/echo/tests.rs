@@ -255,6 +255,20 @@ fn near_speech_passes_the_suppressor() {
 }
 
 #[test]
+fn a_quiet_person_under_a_loud_one_is_heard_on_a_line_without_echo_5() {
+    for seed in 0..4 {
+        let far = Noise::new(seed).babble(6.0, LEVEL);
+        // 15 dB below.
+        let talk = Noise::new(40 + seed).babble(6.0, LEVEL * 0.18);
+        let mut canceller = EchoCanceller::new(8000, 128);
+        let heard = returned(&mut canceller, &far, &talk);
+        let half = heard.len() / 2;
+        let lost = power_db(&talk[half..]) - power_db(&heard[half..]);
+        assert!(lost < 3.0, "seed {seed}: {lost} dB of the near end's speech are gone");
+    }
+}
+
+#[test]
 fn clipping_and_full_scale_sound_are_survived() {
     let far: Vec<i16> = Noise::new(1).samples(3.0, 20_000.0);
     let path = path(5, 20, -3.0);
