@@ -82,6 +82,9 @@ fn telephone(state: &RouterState, out: &mut String) {
     }
     for (index, line) in lines.iter().enumerate() {
         let _ = writeln!(out, "line {} ({}): {}", index + 1, line.name, line.state);
+        for (reason, count) in &line.losses {
+            let _ = writeln!(out, "  lost: {reason}: {count}");
+        }
     }
     if numbers.is_empty() {
         out.push_str("no number is set; see \"settings explain telephony.accounts\"\n");

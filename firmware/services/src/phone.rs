@@ -486,7 +486,11 @@ impl PhoneService {
     fn publish(&self) {
         critical_section::with(|token| {
             let mut lines = self.state.lines.borrow_ref_mut(token);
-            lines.resize_with(self.lines.len(), || LineView { name: Text::new(), state: "" });
+            lines.resize_with(self.lines.len(), || LineView {
+                name: Text::new(),
+                state: "",
+                losses: Vec::new(),
+            });
             for (view, line) in lines.iter_mut().zip(&self.lines) {
                 *view = line.view();
             }

@@ -153,6 +153,8 @@ pub struct LineView {
     pub name: Text<15>,
     /// `on-hook`, `ringing`, `off-hook` or `talking`.
     pub state: &'static str,
+    /// Sound and transitions its driver lost, by reason, without zeros.
+    pub losses: Vec<(&'static str, u64)>,
 }
 
 /// A telephone number of an account as people see it.

@@ -5,6 +5,7 @@
 
 use core::task::{Context, Poll};
 
+use dialtone_base::counter::Reason;
 use dialtone_base::telephony::{LineId, Party};
 use dialtone_base::{Duration, Instant};
 use dialtone_hal_api::line::{LineHandle, LoopTransition};
@@ -108,7 +109,10 @@ impl LineSignals {
             (false, _, true) => "ringing",
             (false, _, false) => "on-hook",
         };
-        LineView { name: self.handle.info.name.clone(), state }
+        let losses = self.handle.losses();
+        let losses =
+            losses.iter().filter(|(_, count)| *count > 0).map(|(reason, count)| (reason.name(), count));
+        LineView { name: self.handle.info.name.clone(), state, losses: losses.collect() }
     }
 
     /// What happened or is due; `None` when there is nothing more.
