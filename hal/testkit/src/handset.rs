@@ -18,6 +18,7 @@ use dialtone_hal_api::line::{Feed, LineDriver, PcmFrame};
 use embassy_futures::select::select3;
 use embassy_time::Timer;
 
+pub mod display;
 pub mod sound;
 
 /// What is wrong with a telephone or its line. The default is nothing.

@@ -48,6 +48,8 @@ pub struct Settings {
     pub echo_delay: Duration,
     /// Keeps what callers of its own numbers say, for tests.
     pub record: bool,
+    /// Its own numbers understand telephone-events (RFC 4733).
+    pub events: bool,
     /// Seconds since 1970 when the simulation started.
     pub unix_at_start: u64,
 }
@@ -63,6 +65,7 @@ impl Default for Settings {
             longest_registration: 3600,
             echo_delay: Duration::from_millis(0),
             record: false,
+            events: true,
             unix_at_start: 1_767_225_600,
         }
     }
@@ -175,6 +178,8 @@ pub struct Operator {
     pub notes: VecDeque<Noted>,
     /// Bytes that came and were no SIP message.
     pub garbage: u64,
+    /// When a REGISTER came to a server that is gone, the newest [`NOTES`]: retransmissions are among them.
+    pub unheard: VecDeque<Instant>,
     subscribers: Vec<Subscriber>,
     random: Random,
     nonces: Nonces,
@@ -226,6 +231,7 @@ impl Operator {
             faults: Faults::default(),
             notes: VecDeque::new(),
             garbage: 0,
+            unheard: VecDeque::new(),
             subscribers,
             random: Random::new(seed),
             nonces: Nonces::default(),

@@ -122,6 +122,8 @@ pub struct Media {
     pub keys: String,
     /// Samples that came as G.711, in the order of arrival, when they are kept.
     pub recorded: Option<Vec<i16>>,
+    /// Takes telephone-events when they are offered.
+    pub knows_events: bool,
     theirs: SocketAddrV4,
     payload: u8,
     name: String,
@@ -149,6 +151,7 @@ impl Media {
             received: 0,
             keys: String::new(),
             recorded: None,
+            knows_events: true,
             theirs: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
             payload: 0,
             name: String::new(),
@@ -190,6 +193,7 @@ impl Media {
         let map = format!("a=rtpmap:{} {}\r\n", self.payload, self.name);
         let mut list = self.payload.to_string();
         let events = offer.payload("telephone-event/8000").or(offer.payload("telephone-event"));
+        let events = events.filter(|_| self.knows_events);
         if let Some(events) = events {
             list += &format!(" {events}");
         }
@@ -206,7 +210,7 @@ impl Media {
             wanted.iter().any(|one| name.get(..one.len()).is_some_and(|head| head.eq_ignore_ascii_case(one)))
         })?;
         (self.payload, self.name) = (*payload, name.clone());
-        self.events = described.payload("telephone-event");
+        self.events = described.payload("telephone-event").filter(|_| self.knows_events);
         let open = described.address.port() != 0 && !described.address.ip().is_unspecified();
         self.we_send = described.receives && open;
         self.we_receive = described.sends;

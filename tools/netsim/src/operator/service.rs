@@ -249,6 +249,7 @@ impl Operator {
         self.next_port = if self.next_port < 60_000 { self.next_port + 2 } else { super::FIRST_MEDIA_PORT };
         let mut media = Media::new(address, &mut self.random);
         media.recorded = self.settings.record.then(Vec::new);
+        media.knows_events = self.settings.events;
         media
     }
 

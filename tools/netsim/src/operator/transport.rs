@@ -74,7 +74,16 @@ pub(super) struct Pipe {
 impl Operator {
     /// A datagram to one of the operator's addresses.
     pub fn datagram(&mut self, now: Instant, datagram: &Datagram<'_>) {
-        if self.faults.gone.contains(datagram.to.ip()) || self.loses() {
+        if self.faults.gone.contains(datagram.to.ip()) {
+            if datagram.payload.starts_with(b"REGISTER ") {
+                self.unheard.push_back(now);
+                if self.unheard.len() > super::NOTES {
+                    self.unheard.pop_front();
+                }
+            }
+            return;
+        }
+        if self.loses() {
             return;
         }
         if datagram.to.port() == PORT {
