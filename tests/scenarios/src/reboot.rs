@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use dialtone_hal_testkit::FakeFlash;
 
@@ -22,7 +23,9 @@ pub fn life() -> (u32, Option<FakeFlash>) {
 /// When the next life fails.
 #[track_caller]
 pub fn reborn(test: &str, number: u32, flash: &FakeFlash, note: &str) {
-    let path = PathBuf::from(format!("{}/dialtone-{test}-{}-{number}", temporary(), std::process::id()));
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = PathBuf::from(format!("{}/dialtone-{test}-{process}-{number}-{count}", temporary()));
     let mut file = std::fs::File::create(&path).expect("a temporary file");
     file.write_all(flash.bytes()).expect("room for the flash");
     let program = std::env::current_exe().expect("this test has a file");

@@ -33,7 +33,7 @@ pub(super) struct Ear {
     keys: dtmf::NearEnd,
     heard: Deque<Key, KEYS>,
     /// Keys whose tone may be in the sound already sent.
-    sounded: Deque<Key, KEYS>,
+    sounded: Sounded,
     source: Source,
     pub with: Vec<Voice, 2>,
     echo: EchoCanceller,
@@ -52,6 +52,27 @@ fn hear(said: &[i16], gain: &Gain, samples: &mut [i16]) {
         *to = *from;
     }
     gain.apply(samples);
+}
+
+/// Keys pressed as tones, the latest [`KEYS`]. Some are never asked for: those that dialled, and those that joined two calls.
+#[derive(Default)]
+struct Sounded(Deque<Key, KEYS>);
+
+impl Sounded {
+    fn push(&mut self, key: Key) {
+        if self.0.is_full() {
+            self.0.pop_front();
+        }
+        let _ = self.0.push_back(key);
+    }
+
+    fn take(&mut self, key: Key) -> bool {
+        let Some(at) = self.0.iter().position(|one| *one == key) else { return false };
+        for _ in 0..=at {
+            self.0.pop_front();
+        }
+        true
+    }
 }
 
 /// What the handset hears before any call.
@@ -73,7 +94,7 @@ impl Ear {
             tones: TonePlayer::new(Country::fallback(), rate),
             keys: dtmf::NearEnd::new(rate),
             heard: Deque::new(),
-            sounded: Deque::new(),
+            sounded: Sounded::default(),
             source: Source::Call,
             with: Vec::new(),
             echo: EchoCanceller::new(rate.hertz(), TAIL),
@@ -155,10 +176,7 @@ impl Ear {
             }
             // More keys than that in ten milliseconds nobody presses.
             let _ = heard.push_back(key);
-            if sounded.is_full() {
-                sounded.pop_front();
-            }
-            let _ = sounded.push_back(key);
+            sounded.push(key);
         });
         self.transmit_gain.apply(samples);
     }
@@ -178,9 +196,9 @@ impl Ear {
         matches!(&self.source, Source::CallWaiting(waiting) if waiting.cuts_voice())
     }
 
-    /// Whether the key's tone went out with the sound already; each is asked for once.
+    /// Whether the key's tone went out with the sound already; each is asked for once, in their order.
     pub fn take_sounded(&mut self, key: Key) -> bool {
-        self.sounded.pop_front() == Some(key)
+        self.sounded.take(key)
     }
 
     /// What the other line said.
@@ -228,5 +246,22 @@ impl Ear {
         }
         self.played = frame;
         self.handle.playback().push(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_dialled_do_not_make_the_keys_of_the_call_sound_twice() {
+        let key = |digit| Key::from_char(digit).expect("a key");
+        let mut sounded = Sounded::default();
+        "600#".chars().for_each(|digit| sounded.push(key(digit)));
+        for digit in "1155".chars() {
+            sounded.push(key(digit));
+            assert!(sounded.take(key(digit)), "{digit} is in the sound");
+            assert!(!sounded.take(key(digit)), "{digit} was pressed once");
+        }
     }
 }
