@@ -1,7 +1,8 @@
 //! baresip as the other party: a SIP telephone in a namespace of its own, with a tone as its voice and a file as its ear.
 //!
-//! It is steered over its control socket (JSON in netstrings) and tells what happens there. It says a sine of its own frequency; what it hears is
-//! written by its `sndfile` module as it is decoded, and read here while the call goes on.
+//! It is steered over its control socket (JSON in netstrings) and tells what happens there. It says a sine of its own frequency. What it hears in G.711
+//! is heard on its wire ([`crate::ear`]); in other codecs its `sndfile` module writes it as it is decoded, up to the first re-INVITE of a call: after that
+//! [`Baresip::echo`] shows that sound flows.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use dialtone_hal_testkit::handset::sound;
 
+use crate::ear::Ear;
 use crate::{Lab, Namespace, Program, eventually};
 
 /// What a party is told.
@@ -41,6 +43,9 @@ pub struct Baresip {
     pub number: &'static str,
     /// The program.
     pub program: Program,
+    /// What arrives at it.
+    pub ear: Ear,
+    compressed: bool,
     folder: PathBuf,
     control: TcpStream,
     said: Arc<Mutex<String>>,
@@ -53,10 +58,13 @@ impl Baresip {
         let folder = lab.directory().join(format!("baresip-{number}"));
         fs::create_dir_all(&folder).expect("a folder for baresip");
         let place = folder.display();
+        let compressed = codecs.starts_with("opus") || codecs.starts_with("G722");
+        // The codec's own rate, because baresip's converter takes away most of what it should let through.
+        let rate = if compressed { 16_000 } else { 8000 };
         let mut config = format!(
             "poll_method epoll\nsip_listen {address}:5060\ncall_local_timeout 120\ncall_max_calls 4\naudio_path {place}\n\
              audio_player aubridge,ear\naudio_source aufile,{place}/voice.wav\naudio_alert aubridge,bell\n\
-             ausrc_srate 16000\nauplay_srate 16000\nausrc_channels 1\nauplay_channels 1\nrtp_tos 184\nrtp_ports 10000-11000\n\
+             ausrc_srate {rate}\nauplay_srate {rate}\nausrc_channels 1\nauplay_channels 1\nrtp_tos 184\nrtp_ports 10000-11000\n\
              jitter_buffer_delay 1-5\nsnd_path {place}\nstatmode_default off\nctrl_tcp_listen 127.0.0.1:4444\nmodule_path {MODULES}\n"
         );
         for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile"] {
@@ -65,10 +73,10 @@ impl Baresip {
         config.push_str("module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n");
         let voice = sound::tones(
             &[(f64::from(*hertz), LEVEL)],
-            16_000,
+            rate,
             dialtone_base::Duration::from_secs(VOICE_SECONDS),
         );
-        sound::write_wav(&folder.join("voice.wav"), 16_000, &voice).expect("baresip's voice");
+        sound::write_wav(&folder.join("voice.wav"), rate, &voice).expect("baresip's voice");
         fs::write(folder.join("config"), config).expect("baresip's configuration");
         let answers = if *answers { "auto" } else { "manual" };
         let account = format!(
@@ -79,6 +87,7 @@ impl Baresip {
         let line = format!("nice -n -5 baresip -f {place} -4");
         let mut program = namespace.start(&format!("baresip-{number}"), &line);
         program.wait_for("baresip is ready", 10);
+        let ear = Ear::open(namespace);
         let control =
             namespace.enter(|| TcpStream::connect("127.0.0.1:4444")).expect("baresip's control socket");
         let mut reader = control.try_clone().expect("a descriptor");
@@ -91,7 +100,7 @@ impl Baresip {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
             }
         });
-        Self { hertz: f64::from(*hertz), number, program, folder, control, said }
+        Self { hertz: f64::from(*hertz), number, program, ear, compressed, folder, control, said }
     }
 
     /// One of its commands, such as `dial`, `hangup`, `accept`, `hold`.
@@ -123,15 +132,19 @@ impl Baresip {
         events.filter_map(|rest| rest.split("\"param\":\"").nth(1)?.chars().next()).collect()
     }
 
-    /// The last stretch of what it heard in its newest call, and its rate.
+    /// From now on it says what it hears, whatever the codec.
+    pub fn echo(&self) {
+        self.command("ausrc", "aubridge,ear");
+    }
+
+    /// The last stretch of what it hears, and its rate.
     pub fn heard(&self, time: Duration) -> (u32, Vec<i16>) {
-        let newest = fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|file| file.file_name().to_string_lossy().ends_with("-dec.wav"))
-            .max_by_key(|file| file.file_name());
-        let bytes = newest.and_then(|file| fs::read(file.path()).ok()).unwrap_or_default();
+        if self.compressed { self.written(time) } else { (8000, self.ear.last(time)) }
+    }
+
+    /// The same from the newest file.
+    fn written(&self, time: Duration) -> (u32, Vec<i16>) {
+        let bytes = self.newest_file().and_then(|file| fs::read(file).ok()).unwrap_or_default();
         let Some((header, body)) = bytes.split_at_checked(44) else { return (8000, Vec::new()) };
         let channels = usize::from(u16::from_le_bytes([header[22], header[23]])).max(1);
         let rate = u32::from_le_bytes([header[24], header[25], header[26], header[27]]);
@@ -145,6 +158,18 @@ impl Baresip {
     pub fn hears(&self, frequencies: &[f64]) -> bool {
         let (rate, heard) = self.heard(Duration::from_millis(150));
         !heard.is_empty() && sound::is_tone(&heard, rate, frequencies)
+    }
+
+    /// Waits until nothing arrives any more, or only silence. G.711 only.
+    pub fn must_hear_nothing(&self, seconds: u64, when: &str) {
+        let quiet =
+            eventually(seconds, || sound::total_level(&self.ear.last(Duration::from_millis(100))) < -45.0);
+        assert!(quiet, "{} still hears something {when}", self.number);
+    }
+
+    fn newest_file(&self) -> Option<PathBuf> {
+        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|file| file.path());
+        files.filter(|file| file.to_string_lossy().ends_with("-dec.wav")).max()
     }
 
     /// Waits until [`Baresip::hears`] these; panics with the levels heard instead.

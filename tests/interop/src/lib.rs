@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub mod baresip;
+pub mod ear;
 pub mod home;
 pub mod kamailio;
 pub mod peers;

@@ -20,8 +20,8 @@ use dialtone_hal_testkit::handset::sound;
 const MEMORY: usize = 60;
 /// Length of a key press, and of the pause after it.
 const KEY: Duration = Duration::from_millis(80);
-/// How long a flash opens the loop.
-const FLASH: Duration = Duration::from_millis(250);
+/// How long a flash opens the loop: in the middle of what North American lines take for one.
+const FLASH: Duration = Duration::from_millis(500);
 /// Dial tone of the country the tests live in (US).
 pub const DIAL_TONE: &[f64] = &[350.0, 440.0];
 /// Ringback there.
@@ -212,15 +212,32 @@ impl Telephone {
             .iter()
             .map(|hertz| (*hertz, sound::level(&heard, self.sample_rate, *hertz)))
             .collect();
+        let file = std::env::temp_dir().join("dialtone-heard.wav");
+        let _ = sound::write_wav(&file, self.sample_rate, &self.heard(Duration::from_secs(5)));
         panic!("no {what}; heard {levels:?} of {:.1} dBm0 altogether", sound::total_level(&heard));
     }
 
-    /// Waits until the last 300 ms were silent (below -45 dBm0).
-    pub fn until_silent(&self, seconds: u64) -> bool {
-        wait(seconds, || {
-            let heard = self.heard(Duration::from_millis(300));
-            heard.len() as u32 >= self.sample_rate * 3 / 10 && sound::total_level(&heard) < -45.0
-        })
+    /// Waits until it hears each of these frequencies (above -35 dBm0), whatever else there is.
+    pub fn must_hear_beside(&self, frequencies: &[f64], seconds: u64, what: &str) {
+        let heard = wait(seconds, || {
+            let heard = self.heard(Duration::from_millis(60));
+            frequencies.iter().all(|hertz| sound::level(&heard, self.sample_rate, *hertz) > -35.0)
+        });
+        assert!(heard, "no {what}");
+    }
+
+    /// Waits until the last 300 ms were silence or comfort noise (below -35 dBm0).
+    pub fn must_hear_nothing(&self, seconds: u64, when: &str) {
+        let last = || self.heard(Duration::from_millis(300));
+        let silent = wait(seconds, || {
+            last().len() as u32 >= self.sample_rate * 3 / 10 && sound::total_level(&last()) < -35.0
+        });
+        if !silent {
+            let file = std::env::temp_dir().join("dialtone-heard.wav");
+            let _ = sound::write_wav(&file, self.sample_rate, &self.heard(Duration::from_secs(5)));
+            let level = sound::total_level(&last());
+            panic!("something of {level:.1} dBm0 is heard {when}; see {}", file.display());
+        }
     }
 
     /// Whether the bell rings now.

@@ -5,7 +5,7 @@
 //!                                              p0 ── bob 192.0.2.2     p1 ── carol 192.0.2.6
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::baresip::{self, Baresip};
@@ -33,7 +33,7 @@ pub const NUMBERS: [&str; 3] = ["2001", "2002", "2003"];
 /// What parties say, in hertz: no harmonics of each other, none a key's.
 pub const VOICES: [u32; 3] = [1000, 1700, 2300];
 /// Every codec baresip has, in its words.
-pub const ALL_CODECS: &str = "opus/48000/2,G722/16000/1,PCMA/8000/1,PCMU/8000/1";
+pub const ALL_CODECS: &str = "PCMA/8000/1,PCMU/8000/1,G722/16000/1,opus/48000/2";
 
 /// How the home and its operator are set up.
 pub struct Manner {
@@ -84,6 +84,10 @@ impl Telephony {
     /// both numbers are registered. `None` where no lab can be had.
     pub fn live(name: &str, programs: &[&str], manner: Manner) -> Option<Self> {
         let mut telephony = Self::wire(name, programs, manner)?;
+        if std::env::var_os("INTEROP_CAPTURE").is_some() {
+            let (program, _) = telephony.capture();
+            telephony.home.programs.push(program);
+        }
         telephony.first = Some(telephony.kamailio(FIRST));
         telephony.start_router();
         telephony.must_register(20);
@@ -148,6 +152,15 @@ impl Telephony {
         for line in ["phone1.sock", "phone2.sock"] {
             self.telephones.push(Telephone::plug(&self.home.lab.directory().join(line)));
         }
+    }
+
+    /// Writes down what passes on the WAN from now on, in a file for tshark. Ends when the program is dropped.
+    pub fn capture(&self) -> (Program, PathBuf) {
+        let file = self.home.lab.directory().join("wan.pcap");
+        let line = format!("dumpcap -q -i i0 -s 0 -w {}", file.display());
+        let mut program = self.home.operator.start("dumpcap", &line);
+        program.wait_for("File:", 10);
+        (program, file)
     }
 
     /// A party that answers by itself, with all codecs.
