@@ -122,7 +122,8 @@ route[RELAY] {{
 }}
 
 onreply_route {{
-    if ($rm == "INVITE") {{ set_contact_alias(); }}
+    if ($rm == "INVITE" && status =~ "^(18|2)") {{ set_contact_alias(); }}
+    return 1;
 }}
 "#
     );

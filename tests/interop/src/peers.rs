@@ -15,11 +15,17 @@ pub fn dnsmasq(lab: &Lab, operator: &Namespace) -> Program {
 
 /// The same, with more on its command line.
 pub fn dnsmasq_with(lab: &Lab, operator: &Namespace, more: &str) -> Program {
+    let range = format!("--dhcp-range=198.51.100.100,198.51.100.150,255.255.255.0,{OPERATOR_LEASE}");
+    dnsmasq_at(lab, operator, &range, more)
+}
+
+/// The same, with its range of addresses.
+pub fn dnsmasq_at(lab: &Lab, operator: &Namespace, range: &str, more: &str) -> Program {
     let directory = lab.directory().display();
     let line = format!(
         "dnsmasq --no-daemon --conf-file=/dev/null --user=root --pid-file= --no-hosts --no-resolv --log-dhcp \
          --log-queries --log-facility=- --interface=i0 --bind-interfaces --except-interface=lo \
-         --dhcp-range=198.51.100.100,198.51.100.150,255.255.255.0,{OPERATOR_LEASE} --dhcp-option=3,{OPERATOR} \
+         {range} --dhcp-option=3,{OPERATOR} \
          --dhcp-option=6,{OPERATOR} --dhcp-option=42,{OPERATOR} --dhcp-authoritative \
          --dhcp-leasefile={directory}/dnsmasq.leases --address=/{WEB_NAME}/{WEB} \
          --host-record=second.example.net,203.0.113.81 --txt-record=long.example.net,{} \

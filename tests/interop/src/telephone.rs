@@ -22,6 +22,8 @@ const MEMORY: usize = 60;
 const KEY: Duration = Duration::from_millis(80);
 /// How long a flash opens the loop: in the middle of what North American lines take for one.
 const FLASH: Duration = Duration::from_millis(500);
+/// An open loop is a hang-up after so long, and no flash.
+const HANG_UP: Duration = Duration::from_millis(1600);
 /// Dial tone of the country the tests live in (US).
 pub const DIAL_TONE: &[f64] = &[350.0, 440.0];
 /// Ringback there.
@@ -49,7 +51,7 @@ struct State {
     /// The longest pause between two of them since [`Telephone::hear_afresh`].
     longest_gap: Duration,
     feeds: Vec<(Instant, Feed)>,
-    gone: bool,
+    hung_up: Option<Instant>,
 }
 
 impl Telephone {
@@ -84,7 +86,7 @@ impl Telephone {
             last_sound: None,
             longest_gap: Duration::ZERO,
             feeds: Vec::new(),
-            gone: false,
+            hung_up: None,
         }));
         let shared = state.clone();
         std::thread::spawn(move || {
@@ -105,13 +107,16 @@ impl Telephone {
                     _ => break,
                 }
             }
-            lock(&shared).gone = true;
         });
         Self { state, socket, sample_rate }
     }
 
-    /// Lifts the receiver.
+    /// Lifts the receiver, at the earliest when the line has taken a hang-up before for one.
     pub fn lift(&self) {
+        let hung_up = self.state().hung_up;
+        if let Some(rest) = hung_up.and_then(|at| HANG_UP.checked_sub(at.elapsed())) {
+            std::thread::sleep(rest);
+        }
         self.hook(true);
     }
 
@@ -120,6 +125,7 @@ impl Telephone {
         self.hum(None);
         self.state().queue.clear();
         self.hook(false);
+        self.state().hung_up = Some(Instant::now());
     }
 
     /// A short tap of the hook.

@@ -112,13 +112,7 @@ impl Telephony {
             namespace.ip(&format!("route add default via {ours}"));
             parties.push(namespace);
         }
-        let names = format!(
-            "--naptr-record={DOMAIN},10,10,S,SIP+D2U,,_sip._udp.{DOMAIN} --naptr-record={DOMAIN},20,10,S,SIP+D2T,,_sip._tcp.{DOMAIN} \
-             --srv-host=_sip._udp.{DOMAIN},sip1.example.net,5060,10,10 --srv-host=_sip._udp.{DOMAIN},sip2.example.net,5060,20,10 \
-             --srv-host=_sip._tcp.{DOMAIN},sip1.example.net,5060,10,10 --srv-host=_sip._tcp.{DOMAIN},sip2.example.net,5060,20,10 \
-             --host-record=sip1.example.net,{FIRST} --host-record=sip2.example.net,{SECOND} --local-ttl=30"
-        );
-        let mut dns = peers::dnsmasq_with(&home.lab, &home.operator, &names);
+        let mut dns = peers::dnsmasq_with(&home.lab, &home.operator, &names());
         dns.wait_for("started", 10);
         home.programs.push(dns);
         Some(Self { telephones: Vec::new(), second: None, first: None, parties, home, manner })
@@ -168,19 +162,39 @@ impl Telephony {
         self.party_with(index, ALL_CODECS, true)
     }
 
+    /// A party that answers by itself and knows the Kamailio at `address`.
+    pub fn party_by(&self, index: usize, address: &str) -> Baresip {
+        self.party_as(index, ALL_CODECS, true, address)
+    }
+
     /// A party: its codecs in baresip's words, and whether it answers by itself.
     pub fn party_with(&self, index: usize, codecs: &'static str, answers: bool) -> Baresip {
+        self.party_as(index, codecs, answers, FIRST)
+    }
+
+    fn party_as(&self, index: usize, codecs: &'static str, answers: bool, by: &str) -> Baresip {
         let (name, address, _) = PARTIES[index];
         let manner = baresip::Manner {
             number: NUMBERS[index],
             name,
             domain: DOMAIN,
-            proxy: format!("sip:{FIRST};lr"),
+            proxy: format!("sip:{by};lr"),
             codecs,
             hertz: VOICES[index],
             answers,
         };
         Baresip::start(&self.home.lab, &self.parties[index], address, &manner)
+    }
+
+    /// The operator's DHCP server gives addresses of another range from now on, and does not know the old ones.
+    pub fn renumber(&mut self) {
+        self.home.programs.remove(0);
+        let leases = self.home.lab.directory().join("dnsmasq.leases");
+        let _ = std::fs::remove_file(leases);
+        let range = "--dhcp-range=198.51.100.200,198.51.100.220,255.255.255.0,120";
+        let mut dns = peers::dnsmasq_at(&self.home.lab, &self.home.operator, range, &names());
+        dns.wait_for("started", 10);
+        self.home.programs.insert(0, dns);
     }
 
     /// Asks the router's console.
@@ -217,6 +231,16 @@ impl Telephony {
         phone.must_hear(&[party.hertz], 8, what);
         party.must_hear(&[hertz], 8, what);
     }
+}
+
+/// What the operator's name server says about the domain.
+fn names() -> String {
+    format!(
+        "--naptr-record={DOMAIN},10,10,S,SIP+D2U,,_sip._udp.{DOMAIN} --naptr-record={DOMAIN},20,10,S,SIP+D2T,,_sip._tcp.{DOMAIN} \
+             --srv-host=_sip._udp.{DOMAIN},sip1.example.net,5060,10,10 --srv-host=_sip._udp.{DOMAIN},sip2.example.net,5060,20,10 \
+             --srv-host=_sip._tcp.{DOMAIN},sip1.example.net,5060,10,10 --srv-host=_sip._tcp.{DOMAIN},sip2.example.net,5060,20,10 \
+             --host-record=sip1.example.net,{FIRST} --host-record=sip2.example.net,{SECOND} --local-ttl=30"
+    )
 }
 
 fn console(home: &Home, socket: &Path, words: &str) -> String {

@@ -10,7 +10,7 @@ const NAME: &str = "calls_are_forwarded_refused_and_cancelled";
 #[test]
 fn forwarded_always_and_when_nobody_answers() {
     let manner = Manner {
-        telephony: r#", "lines": [ { "forward_no_answer": "2002", "forward_no_answer_seconds": 5 }, {} ]"#,
+        telephony: r#", "lines": [ { "incoming": ["1001"], "forward_no_answer": "2002", "forward_no_answer_seconds": 5 }, { "incoming": ["1002"] } ]"#,
         ..Manner::default()
     };
     let Some(telephony) = Telephony::live(NAME, &["baresip"], manner) else { return };
@@ -44,7 +44,7 @@ fn forwarded_always_and_when_nobody_answers() {
 #[test]
 fn busy_cancelled_and_missed() {
     let manner = Manner {
-        telephony: r#", "lines": [ { "call_waiting": false }, { "enabled": false } ]"#,
+        telephony: r#", "lines": [ { "incoming": ["1001"], "call_waiting": false }, { "incoming": ["1002"] } ]"#,
         ..Manner::default()
     };
     let Some(telephony) = Telephony::live(NAME, &["baresip"], manner) else { return };
