@@ -45,6 +45,20 @@ impl fmt::Display for CallId {
     }
 }
 
+/// What a line puts on its two wires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Feed {
+    /// Battery, tip positive to ring: the ordinary state, on-hook and off-hook.
+    #[default]
+    Forward,
+    /// Battery the other way round: answer supervision, caller ID signal of some countries.
+    Reverse,
+    /// Ringing voltage at this frequency in hertz (16 to 50). The driver stops it by itself when the loop closes (ring trip).
+    Ringing(u8),
+    /// No battery: the disconnect signal.
+    Open,
+}
+
 /// A key of the keypad, or what pulses, tones, RFC 4733 events and SIP INFO say in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(u8);

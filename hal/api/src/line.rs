@@ -20,6 +20,8 @@ use embassy_sync::signal::Signal;
 use embassy_sync::waitqueue::WakerRegistration;
 use heapless::Deque;
 
+pub use dialtone_base::telephony::Feed;
+
 /// A frame of sound lasts this long.
 pub const FRAME_MILLIS: u64 = 10;
 /// Samples of a frame at 16 kHz; at 8 kHz half of it.
@@ -77,20 +79,6 @@ pub struct LoopTransition {
     pub at: Instant,
     /// Current flows: the handset is off-hook (or a pulse ended).
     pub closed: bool,
-}
-
-/// What the line puts on its two wires.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Feed {
-    /// Battery, tip positive to ring: the ordinary state, on-hook and off-hook.
-    #[default]
-    Forward,
-    /// Battery the other way round: answer supervision, caller ID signal of some countries.
-    Reverse,
-    /// Ringing voltage at this frequency in hertz (16 to 50). The driver stops it by itself when the loop closes (ring trip).
-    Ringing(u8),
-    /// No battery: the disconnect signal. Nothing is known of the loop meanwhile; what changed is reported when the battery returns.
-    Open,
 }
 
 /// Ten milliseconds of sound, linear, at the line's rate.

@@ -6,23 +6,11 @@
 use dialtone_base::{Duration, Instant};
 use heapless::Deque;
 
+pub use dialtone_base::telephony::Feed;
+
 use crate::Country;
 use crate::caller_id::Delivery;
 use crate::calls::RingPattern;
-
-/// What the line puts on its two wires; the same four meanings as the line driver's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Feed {
-    /// Battery, the ordinary way round.
-    #[default]
-    Forward,
-    /// Battery the other way round.
-    Reverse,
-    /// Ringing voltage at this frequency in hertz.
-    Ringing(u8),
-    /// No battery.
-    Open,
-}
 
 /// What [`Ringer::poll`] wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -128,7 +128,7 @@ impl LineSignals {
         };
         loop {
             match self.ringer.poll(now) {
-                ring::Output::Feed(feed) => self.handle.set_feed(words::feed(feed)),
+                ring::Output::Feed(feed) => self.handle.set_feed(feed),
                 ring::Output::SendCallerId => {
                     if let Some(transmission) = self.transmission.take() {
                         self.sending = true;

@@ -2,10 +2,8 @@
 
 use dialtone_base::event::Event as Told;
 use dialtone_base::telephony::LineId;
-use dialtone_hal_api::line::Feed;
 use dialtone_phone::call_log::{Direction, Entry, Outcome};
 use dialtone_phone::calls::{self, Alert, Cause, Progress, TransferProgress, Voice};
-use dialtone_phone::ring;
 use dialtone_phone::tone::Tone;
 use dialtone_sip as sip;
 
@@ -30,15 +28,6 @@ pub(super) fn tone(tone: calls::Tone) -> Tone {
         calls::Tone::SpecialInformation => Tone::SpecialInformation,
         calls::Tone::Confirmation => Tone::Confirmation,
         calls::Tone::Howler => Tone::Howler,
-    }
-}
-
-pub(super) fn feed(feed: ring::Feed) -> Feed {
-    match feed {
-        ring::Feed::Forward => Feed::Forward,
-        ring::Feed::Reverse => Feed::Reverse,
-        ring::Feed::Ringing(hertz) => Feed::Ringing(hertz),
-        ring::Feed::Open => Feed::Open,
     }
 }
 
