@@ -74,6 +74,8 @@ counted_reasons! {
         StreamRefused = "stream-refused-by-peer",
         /// An answer came, but nothing was offered.
         NotOffered = "answer-without-offer",
+        /// Sound would go where no single far end is: loopback, multicast, broadcast, link-local, reserved.
+        UnusableAddress = "unusable-address",
         /// Our limit: the answer does not fit into [`TEXT_CAPACITY`].
         TooLong = "description-too-long",
     }
@@ -169,6 +171,7 @@ impl Negotiation {
         // Two offers that crossed (RFC 3261 §14.1): SIP refused ours.
         self.offered = false;
         let (place, media, chosen) = self.choose(&offer)?;
+        only_usable(&offer, media)?;
         let mut formats: Vec<Format, 8> = Vec::new();
         let _ = formats.push(Format::Voice(chosen.0, chosen.1));
         let comfort_noise = self.comfort_noise(media, chosen.1);
@@ -217,6 +220,7 @@ impl Negotiation {
         if media.port == 0 {
             return Err(Refused::StreamRefused);
         }
+        only_usable(&answer, media)?;
         let mut agreed: Vec<(u8, Codec), 8> = Vec::new();
         for number in media.payload_types() {
             if let Some(codec) = codec_of(media, number)
@@ -320,7 +324,8 @@ impl Negotiation {
     ) -> StreamConfig {
         let address = media.connection.or(description.connection).filter(|address| !address.is_unspecified());
         let remote = address.map(|address| SocketAddr::new(address, media.port));
-        let remote_rtcp = if rtcp_mux { remote } else { remote.map(|remote| rtcp_address(media, remote)) };
+        let remote_rtcp =
+            if rtcp_mux { remote } else { remote.and_then(|remote| rtcp_address(media, remote)) };
         let mut receive = Vec::new();
         for (theirs, codec) in agreed {
             let ours = if self.offered { self.offered_number(*codec) } else { None }.unwrap_or(*theirs);
@@ -439,13 +444,37 @@ fn event_clock(media: &Media<'_>, number: u8) -> Option<u32> {
     (name.eq_ignore_ascii_case("telephone-event") && matches!(clock, 8000 | 16_000 | 48_000)).then_some(clock)
 }
 
-fn rtcp_address(media: &Media<'_>, rtp: SocketAddr) -> SocketAddr {
-    let next = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
+/// Whether one far end can be there. An address of 0.0.0.0 says "nowhere", which is the old way to hold (RFC 3264 §8.4).
+fn is_usable(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, ..] = address.octets();
+            let nowhere = address.is_loopback() || address.is_multicast() || address.is_link_local();
+            // 0.0.0.0/8, and everything above multicast with the broadcast at its end.
+            !nowhere && first != 0 && first < 240
+        }
+        IpAddr::V6(address) => {
+            !address.is_loopback() && !address.is_multicast() && !address.is_unicast_link_local()
+        }
+    }
+}
+
+fn only_usable(description: &Description<'_>, media: &Media<'_>) -> Result<(), Refused> {
+    let address = media.connection.or(description.connection);
+    match address {
+        Some(address) if !address.is_unspecified() && !is_usable(address) => Err(Refused::UnusableAddress),
+        _ => Ok(()),
+    }
+}
+
+/// `None`: to nobody.
+fn rtcp_address(media: &Media<'_>, rtp: SocketAddr) -> Option<SocketAddr> {
+    let next = rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
     let Some(value) = media.attribute("rtcp") else { return next };
     let mut words = value.split_ascii_whitespace();
     let Some(port) = words.next().and_then(|port| port.parse().ok()) else { return next };
     let address = words.nth(2).and_then(|address| address.parse().ok()).unwrap_or(rtp.ip());
-    SocketAddr::new(address, port)
+    (port != 0 && is_usable(address)).then(|| SocketAddr::new(address, port))
 }
 
 /// The peer's wish, else ours, within its limit, in steps of 10 ms; Opus always packs 20 ms.

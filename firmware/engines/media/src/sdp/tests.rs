@@ -179,3 +179,36 @@ fn an_answer_nobody_asked_for_is_refused() {
     let refused = format!("{HEAD}m=audio 0 RTP/AVP 0\r\n");
     assert_eq!(we.accept(refused.as_bytes()), Err(Refused::StreamRefused));
 }
+
+#[test]
+fn sound_goes_nowhere_but_to_one_far_end() {
+    for address in [
+        "127.0.0.1",
+        "127.9.9.9",
+        "224.0.0.1",
+        "239.1.2.3",
+        "255.255.255.255",
+        "240.0.0.1",
+        "0.1.2.3",
+        "169.254.1.1",
+    ] {
+        let text = format!("{HEAD}m=audio 5004 RTP/AVP 8\r\nc=IN IP4 {address}\r\n");
+        assert_eq!(party(&Codec::ALL).answer(text.as_bytes()), Err(Refused::UnusableAddress), "{address}");
+        let mut alice = party(&Codec::ALL);
+        alice.offer().unwrap();
+        assert_eq!(alice.accept(text.as_bytes()), Err(Refused::UnusableAddress), "{address}");
+        let reports = format!("{HEAD}m=audio 5004 RTP/AVP 8\r\na=rtcp:53 IN IP4 {address}\r\n");
+        assert_eq!(party(&Codec::ALL).answer(reports.as_bytes()).unwrap().remote_rtcp, None, "{address}");
+    }
+    // Operators live in private address space, too.
+    for address in ["10.0.0.9", "100.64.3.2", "192.168.77.9"] {
+        let text = format!("{HEAD}m=audio 5004 RTP/AVP 8\r\nc=IN IP4 {address}\r\n");
+        assert!(party(&Codec::ALL).answer(text.as_bytes()).is_ok(), "{address}");
+    }
+    let last = format!("{HEAD}m=audio 65535 RTP/AVP 8\r\n");
+    assert_eq!(
+        party(&Codec::ALL).answer(last.as_bytes()).unwrap().remote_rtcp,
+        None,
+        "no port is left for reports"
+    );
+}
