@@ -164,10 +164,14 @@ impl UserAgent {
         match status {
             200..=299 => call.take_timer_of_response(now, message),
             422 => {
-                let least = message.min_se().unwrap_or(0).min(86_400);
-                if let Some(timer) = &mut call.timer {
-                    timer.interval = timer.interval.max(Duration::from_secs(u64::from(least)));
-                    timer.due = now;
+                let least = Duration::from_secs(u64::from(message.min_se().unwrap_or(0).min(86_400)));
+                match &mut call.timer {
+                    Some(timer) if timer.interval < least => {
+                        timer.interval = least;
+                        timer.due = now;
+                    }
+                    // It asks for no more than it was offered: asking the same at once would go on for ever.
+                    _ => self.refresh_later(now, index),
                 }
             }
             491 | 500 => self.refresh_later(now, index),

@@ -135,6 +135,31 @@ fn a_session_too_short_for_a_proxy_is_made_longer_rfc_4028_section_7_3() {
 }
 
 #[test]
+fn a_peer_that_refuses_every_refresh_as_too_short_makes_no_storm_rfc_4028_section_7_3() {
+    for least in ["90", "1800", "4294967295"] {
+        let mut world = World::new(16);
+        world.servers.push((
+            address(9),
+            Box::new(move |_, from, message| match message.method() {
+                Some(Method::Invite) => {
+                    let allowed = (Name::Allow, "INVITE, ACK, BYE, CANCEL, UPDATE");
+                    let timer = (Name::SessionExpires, "1800;refresher=uac");
+                    vec![(from, reply(message, from, 200, &[CONTACT, allowed, timer], ANSWER))]
+                }
+                Some(Method::Update) => vec![(from, reply(message, from, 422, &[(Name::MinSe, least)], b""))],
+                _ => vec![],
+            }),
+        ));
+        world.add(1, peer_config("100", 9));
+        world.run_millis(50);
+        world.dial(0, 1, "200", Some(OFFER));
+        world.run(Duration::from_secs(930));
+        let asked = world.count_sent(0, "UPDATE");
+        assert!((1..=20).contains(&asked), "Min-SE {least}: {asked} in half a minute");
+    }
+}
+
+#[test]
 fn reliable_answers_are_acknowledged_in_order_and_once_rfc_3262_section_4() {
     let rel = |rseq| vec![CONTACT, (Name::Require, "100rel"), (Name::RSeq, rseq)];
     let mut world = scripted(7, move |_, _| {
