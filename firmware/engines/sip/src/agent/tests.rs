@@ -6,6 +6,7 @@ mod world;
 
 mod abuse;
 mod calls;
+mod herd;
 mod in_calls;
 mod registers;
 mod scripted;
