@@ -187,7 +187,8 @@ function release() {
 
 function flash() {
   if (!state.lifted) return;
-  tell({ flash: 100 });
+  // Within what every country's line takes for a flash.
+  tell({ flash: 250 });
   state.dialled = "";
   number("");
   show("Flash");

@@ -20,6 +20,9 @@ use crate::line::{FRAME_MILLIS, Feed, LineDriver, LineLoss, LoopTransition, MOST
 pub const EARLY_FRAMES: usize = 4;
 /// When the clock is read later than this, what was missed is skipped and not made up for.
 pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// A handset that is plugged in takes so long to come up after the one before went: longer than any flash, so that the app
+/// sees one telephone leave its hook and not another one's hook tapped.
+pub const REPLUG: Duration = Duration::from_millis(1500);
 /// How long the app has for its answer when the next frame is due already.
 const GRACE: Duration = Duration::from_millis(2);
 
@@ -39,6 +42,12 @@ pub struct HandsetLine {
     owed: Option<Instant>,
     microphone: Deque<i16, { EARLY_FRAMES * MOST_SAMPLES }>,
     skew: i32,
+    /// When the loop last opened.
+    opened: Option<Instant>,
+    /// A handset newly plugged in may close the loop from here on.
+    rest_until: Option<Instant>,
+    /// It did so before that.
+    lifted_early: bool,
 }
 
 /// What [`HandsetLine::poll`] wants done.
@@ -93,6 +102,9 @@ impl HandsetLine {
             owed: None,
             microphone: Deque::new(),
             skew: 0,
+            opened: None,
+            rest_until: None,
+            lifted_early: false,
         }
     }
 
@@ -115,6 +127,7 @@ impl HandsetLine {
     /// A handset was plugged in, on-hook. The one before must have been unplugged.
     pub fn plug(&mut self) {
         self.plugged = true;
+        self.rest_until = self.opened.map(|opened| opened + REPLUG);
         self.greeted = false;
         self.told = None;
         self.decoder = Decoder::new();
@@ -125,6 +138,7 @@ impl HandsetLine {
     pub fn unplug(&mut self, now: Instant) {
         self.plugged = false;
         self.microphone.clear();
+        self.lifted_early = false;
         self.set_loop(now, false);
     }
 
@@ -135,7 +149,12 @@ impl HandsetLine {
     pub fn received(&mut self, now: Instant, mut bytes: &[u8]) -> Result<(), Malformed> {
         while let Some(message) = self.decoder.next(&mut bytes) {
             match message {
-                Ok(FromHandset::Loop(closed)) => self.set_loop(now, closed),
+                Ok(FromHandset::Loop(closed)) => {
+                    self.lifted_early = closed && self.rest_until.is_some_and(|until| now < until);
+                    if !self.lifted_early {
+                        self.set_loop(now, closed);
+                    }
+                }
                 Ok(FromHandset::Sound(frame)) => self.hear(&frame),
                 Err(error) => {
                     self.driver.count(LineLoss::Malformed);
@@ -150,6 +169,19 @@ impl HandsetLine {
 
     /// What to do now. Call it until it says [`Step::Wait`], after everything that happened.
     pub fn poll(&mut self, now: Instant) -> Step {
+        if self.lifted_early && self.rest_until.is_none_or(|until| until <= now) {
+            self.lifted_early = false;
+            self.set_loop(now, true);
+        }
+        match self.step(now) {
+            Step::Wait(deadline) => {
+                Step::Wait(deadline.into_iter().chain(self.rest_until.filter(|_| self.lifted_early)).min())
+            }
+            say => say,
+        }
+    }
+
+    fn step(&mut self, now: Instant) -> Step {
         self.report(now, false);
         if self.plugged && !self.greeted {
             self.greeted = true;
@@ -224,6 +256,9 @@ impl HandsetLine {
 
     fn set_loop(&mut self, now: Instant, closed: bool) {
         self.report(now, true);
+        if self.circuit.closed() && !closed {
+            self.opened = Some(now);
+        }
         self.circuit.set_closed(closed);
         self.report(now, false);
     }
@@ -277,9 +312,12 @@ impl HandsetLine {
 
 #[cfg(test)]
 mod tests {
+    use core::task::{Context, Poll, Waker};
+
     use dialtone_base::text::Text;
 
     use super::*;
+    use crate::handset::{LONGEST, Message};
     use crate::line::{LineHandle, LineInfo, line};
 
     fn bench() -> (LineHandle, HandsetLine) {
@@ -320,6 +358,36 @@ mod tests {
         assert_eq!(played, [1, 2, 3, 4]);
         assert_eq!(now, Instant::from_millis(45), "at once");
         assert_eq!(handle.losses().total(), 0);
+    }
+
+    #[test]
+    fn a_handset_plugged_in_at_once_is_no_tap_of_the_hook() {
+        let (handle, mut line) = bench();
+        let changes = || {
+            let mut context = Context::from_waker(Waker::noop());
+            std::iter::from_fn(|| match handle.poll_transition(&mut context) {
+                Poll::Ready(transition) => Some(transition.closed),
+                Poll::Pending => None,
+            })
+            .collect::<std::vec::Vec<bool>>()
+        };
+        assert_eq!(changes(), [true]);
+        // The first one is gone; the second is lifted 40 ms later.
+        line.unplug(Instant::from_secs(2));
+        line.plug();
+        let at = Instant::from_millis(2_040);
+        let mut out = [0; LONGEST];
+        line.received(at, FromHandset::Loop(true).encode(&mut out)).expect("short");
+        handle.set_audio(false);
+        let deadline = loop {
+            if let Step::Wait(deadline) = line.poll(at) {
+                break deadline;
+            }
+        };
+        assert_eq!(deadline, Some(Instant::from_secs(2) + REPLUG));
+        assert_eq!(changes(), [false]);
+        assert_eq!(line.poll(Instant::from_millis(3_500)), Step::Wait(None));
+        assert_eq!(changes(), [true]);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::tones::Tone;
 
+/// How long a flash opens the loop unless told otherwise: within what every country's line takes for one.
+const FLASH_MILLIS: u64 = 250;
+
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -66,7 +69,7 @@ pub enum Awaited {
 /// For `help`.
 pub const HELP: &str = "\
   lift, hang up            the receiver
-  flash [MS]               open the loop for a moment (100 ms)
+  flash [MS]               tap the hook: open the loop for a moment (250 ms)
   12345*#                  press keys (tones); a comma waits a second
   pulse 12345              dial with pulses
   wait ring [SECONDS]      until the bell rings (30 s at most, as everywhere)
@@ -109,7 +112,7 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
     let command = match *first {
         "lift" | "pick" => Command::Lift,
         "hang" | "hangup" => Command::HangUp,
-        "flash" => Command::Flash(millis(rest.first(), 100)?),
+        "flash" => Command::Flash(millis(rest.first(), FLASH_MILLIS)?),
         "pulse" => {
             let digits = rest.concat();
             if digits.is_empty() || !digits.bytes().all(|one| one.is_ascii_digit()) {

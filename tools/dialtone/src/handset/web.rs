@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | page | `{"hook":true}` | lifted, or not |
 //! | page | `{"key":"5","down":true}` | a key goes down or comes up |
-//! | page | `{"flash":100}` | a flash of so many milliseconds |
+//! | page | `{"flash":250}` | a flash of so many milliseconds |
 //! | server | `{"line":"phone1","rate":8000,"lines":2}` | the first message; how many lines there are |
 //! | server | `{"ring":25}` | the bell, 0: not |
 //! | server | `{"caller":{"number":…,"name":…,"time":…,"absent":…}}` | the display |

@@ -41,7 +41,7 @@ pub(crate) const AU: Country = Country {
         delivery: Delivery::AfterFirstRing,
         detail: Detail::NumberAndName,
     },
-    hook: hook(60, 250, 400),
+    hook: hook(60, 300, 400),
     emergency: &[
         emergency("000", "police, fire, ambulance"),
         emergency("112", "police, fire, ambulance"),

@@ -108,7 +108,7 @@ fn a_short_contact_of_the_receiver_lifts_nothing() {
 #[test]
 fn a_flash_is_what_the_country_says_it_is() {
     for (country, flashes, others) in
-        [("US", [300, 999], [200, 1_100]), ("DE", [100, 300], [60, 400]), ("GB", [50, 190], [30, 300])]
+        [("US", [250, 750], [150, 850]), ("DE", [100, 300], [60, 400]), ("GB", [50, 290], [30, 350])]
     {
         for millis in flashes {
             let mut telephone = Telephone::lifted(country);
@@ -129,11 +129,35 @@ fn a_flash_is_what_the_country_says_it_is() {
 }
 
 #[test]
+fn a_quarter_of_a_second_is_a_flash_everywhere_also_where_pulses_count() {
+    for country in Country::ALL {
+        for millis in [220, 250, 280] {
+            for pulses_count in [false, true] {
+                let mut telephone = Telephone::lifted(country.code);
+                telephone.hook.set_pulse_dialling(pulses_count);
+                telephone.open(millis);
+                telephone.wait(2_000);
+                assert_eq!(telephone.heard(), [HookEvent::Flash], "{} {millis} ms", country.code);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_receiver_laid_down_for_a_second_ends_the_call_in_america() {
+    let mut telephone = Telephone::lifted("US");
+    telephone.hook.set_pulse_dialling(false);
+    telephone.open(1_000);
+    telephone.wait(100);
+    assert_eq!(telephone.heard(), [HookEvent::OnHook, HookEvent::OffHook]);
+}
+
+#[test]
 fn too_long_and_too_short_breaks_are_counted() {
     let mut telephone = Telephone::lifted("US");
     telephone.open(15);
     telephone.wait(500);
-    telephone.open(1_100);
+    telephone.open(850);
     telephone.wait(500);
     assert_eq!(telephone.hook.ignored().of(Ignored::ShortBreak), 1);
     assert_eq!(telephone.hook.ignored().of(Ignored::LongBreak), 1);
