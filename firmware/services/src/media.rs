@@ -159,6 +159,11 @@ pub enum Report {
         /// Which.
         key: Key,
     },
+    /// A fax or modem speaks: only G.711 carries it.
+    Data {
+        /// In which call.
+        call: CallId,
+    },
     /// No RTP comes any more.
     Silent {
         /// In which call.
@@ -255,6 +260,15 @@ impl MediaService {
             captured.samples_mut().fill(0);
         }
 
+        let modem = ear.is_modem();
+        // Only with one at the other end: of two, each hears the other through this line.
+        let saves = |slot: &Slot| {
+            with.as_slice() == [Voice::Call(slot.call().unwrap_or(CallId(0)))] && slot.saves_silence()
+        };
+        let silence = match slots.iter().any(saves) {
+            true => ear.silence(captured.samples()),
+            false => None,
+        };
         // What each of those joined says.
         let mut said = [[0i16; FRAME]; 2];
         for (voice, said) in with.iter().zip(&mut said) {
@@ -279,6 +293,8 @@ impl MediaService {
                 Voice::Call(call) => {
                     if let Some(slot) = slots.iter_mut().find(|slot| slot.call() == Some(*call)) {
                         let hide = self.ears.get(index).is_some_and(Ear::hides);
+                        slot.data(modem);
+                        slot.silence(silence.clone());
                         slot.push(now, &mut out, hide, packet);
                     }
                 }

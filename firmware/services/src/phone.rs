@@ -203,6 +203,12 @@ impl PhoneService {
             Report::Key { line, key } => {
                 self.tell_exchange(Input::Line { line, event: calls::LineEvent::Key(key) });
             }
+            Report::Data { call } => {
+                dialtone_base::info!("phone: a fax or modem speaks in {call}");
+                if self.legs.only_g711(call) {
+                    self.tell_agent(call, legs::Order::Offer);
+                }
+            }
             Report::KeyForSignalling { call, key } => self.tell_agent(call, legs::Order::Key(key)),
             // SIP's session timer decides whether the call is dead; silence alone may be a mute peer.
             Report::Silent { call } => dialtone_base::warn!("phone: no sound comes in {call}"),

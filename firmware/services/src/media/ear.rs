@@ -7,8 +7,10 @@ use core::task::{Context, Poll};
 
 use dialtone_base::telephony::{CallId, Key, LineId};
 use dialtone_hal_api::line::{LineHandle, PcmFrame};
+use dialtone_media::comfort_noise::{NoiseAnalysis, RoomNoise};
 use dialtone_media::echo::EchoCanceller;
 use dialtone_media::gain::Gain;
+use dialtone_media::vad::VoiceActivity;
 use dialtone_phone::Country;
 use dialtone_phone::caller_id::{CallWaiting, Transmission};
 use dialtone_phone::tone::{Tone, TonePlayer};
@@ -37,7 +39,8 @@ pub(super) struct Ear {
     source: Source,
     pub with: Vec<Voice, 2>,
     echo: EchoCanceller,
-    cancel_echo: bool,
+    voice: VoiceActivity,
+    room: NoiseAnalysis,
     /// What the handset played last: its echo is in what comes next.
     played: PcmFrame,
     transmit_gain: Gain,
@@ -98,7 +101,8 @@ impl Ear {
             source: Source::Call,
             with: Vec::new(),
             echo: EchoCanceller::new(rate.hertz(), TAIL),
-            cancel_echo: true,
+            voice: VoiceActivity::new(),
+            room: NoiseAnalysis::new(),
             played: PcmFrame::silence(rate.frame()),
             transmit_gain: Gain::from_decibels(0),
             receive_gain: Gain::from_decibels(0),
@@ -118,7 +122,7 @@ impl Ear {
 
     pub fn set_up(&mut self, setup: LineSetup) {
         self.tones = TonePlayer::new(setup.country, self.rate);
-        self.cancel_echo = setup.echo_canceller;
+        self.echo.set_enabled(setup.echo_canceller);
         self.transmit_gain = Gain::from_decibels(setup.transmit_gain);
         self.receive_gain = Gain::from_decibels(setup.receive_gain);
     }
@@ -148,6 +152,10 @@ impl Ear {
     }
 
     pub fn connect(&mut self, with: Vec<Voice, 2>) {
+        if with.is_empty() {
+            // The next call may lead anywhere.
+            self.echo.restart();
+        }
         // Another line's old words are not for the next conversation.
         if !with.iter().any(|voice| matches!(voice, Voice::Line(_))) {
             self.from_line.clear();
@@ -162,9 +170,8 @@ impl Ear {
 
     /// Takes what the handset said and cleans it: echo away, level right. Keys in it wait for [`Ear::next_key`].
     pub fn listen(&mut self, samples: &mut [i16]) {
-        if self.cancel_echo {
-            self.echo.process(self.played.samples(), samples);
-        }
+        // Also when it is off: it listens for faxes and modems.
+        self.echo.process(self.played.samples(), samples);
         let (heard, sounded, source) = (&mut self.heard, &mut self.sounded, &mut self.source);
         self.keys.listen(samples, self.played.samples(), |event| {
             let dtmf::Event::Begin { key, .. } = event else { return };
@@ -179,6 +186,20 @@ impl Ear {
             sounded.push(key);
         });
         self.transmit_gain.apply(samples);
+    }
+
+    /// Whether a fax or modem speaks, here or there.
+    pub fn is_modem(&self) -> bool {
+        self.echo.data_tone().is_some()
+    }
+
+    /// The room's sound when nobody speaks in this frame; `None` when somebody does.
+    pub fn silence(&mut self, samples: &[i16]) -> Option<RoomNoise> {
+        if self.voice.is_voice(samples) {
+            return None;
+        }
+        self.room.hear(samples);
+        Some(self.room.room())
     }
 
     /// A key that began, once.

@@ -12,6 +12,7 @@ use dialtone_base::telephony::{CallId, Key};
 use dialtone_base::{Duration, Instant, Seed};
 use dialtone_hal_api::line::PcmFrame;
 use dialtone_media::codec::CodecPool;
+use dialtone_media::comfort_noise::RoomNoise;
 use dialtone_media::{Event, Session, Setup, StreamConfig};
 use dialtone_signal::{Rate, Resampler, dtmf};
 use heapless::Deque;
@@ -41,6 +42,7 @@ pub(super) struct Slot {
     streaming: bool,
     rate: u32,
     keys_by_signalling: bool,
+    is_data: bool,
     /// Sounds keys for peers that understand nothing else.
     tones: dtmf::Generator,
     up: Resampler,
@@ -60,6 +62,7 @@ impl Slot {
             streaming: false,
             rate: 8000,
             keys_by_signalling: false,
+            is_data: false,
             tones: dtmf::Generator::new(Rate::Narrow),
             up: Resampler::new(),
             down: Resampler::new(),
@@ -110,6 +113,7 @@ impl Slot {
         self.rtcp.close();
         self.session.stop();
         self.streaming = false;
+        self.is_data = false;
         self.call = None;
         self.reports.clear();
         quality
@@ -187,6 +191,28 @@ impl Slot {
             && let Some(to) = self.session.destination()
         {
             transmit(&self.rtp, to, packet.get(..length).unwrap_or_default());
+        }
+    }
+
+    /// What the room sounds like while nobody speaks in it, for peers who agreed on that.
+    pub fn silence(&mut self, room: Option<RoomNoise>) {
+        self.session.set_silence(room);
+    }
+
+    /// Whether the peer agreed to hear nothing while nobody speaks.
+    pub fn saves_silence(&self) -> bool {
+        self.streaming && self.session.config().is_some_and(|config| config.comfort_noise.is_some())
+    }
+
+    /// A fax or modem speaks on the line, or no more. Told once: the codec may have to change.
+    pub fn data(&mut self, data: bool) {
+        if !self.streaming || self.is_data == data {
+            return;
+        }
+        self.is_data = data;
+        self.session.set_data(data);
+        if let Some(call) = self.call.filter(|_| data) {
+            let _ = self.reports.push_back(Report::Data { call });
         }
     }
 

@@ -8,6 +8,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use dialtone_base::telephony::{CallId, Key, Number};
 use dialtone_base::{Random, Seed};
 use dialtone_media::StreamConfig;
+use dialtone_media::codec::Codec;
 use dialtone_media::sdp::{Local, Negotiation, Refused};
 use dialtone_phone::calls::Input;
 use dialtone_sip::{self as sip, Body, ConnectionId, Event, RegistrationState, Rejection};
@@ -94,6 +95,8 @@ struct Leg {
     /// The answer to the caller's offer, not yet given.
     agreed: Option<StreamConfig>,
     held_by_peer: bool,
+    /// What was agreed last.
+    codec: Option<Codec>,
 }
 
 impl Legs {
@@ -167,6 +170,20 @@ impl Legs {
         let Some(leg) = self.find(call) else { return false };
         leg.negotiation.set_hold(hold);
         leg.negotiation.offer().is_ok()
+    }
+
+    /// A fax or modem speaks: from now on nothing but G.711, without comfort noise. Whether that needs a new offer.
+    pub fn only_g711(&mut self, call: CallId) -> bool {
+        let Some(leg) = self.find(call) else { return false };
+        let carries = |codec: &Codec| matches!(codec, Codec::Pcma | Codec::Pcmu);
+        let right = leg.codec.as_ref().is_some_and(carries) && !leg.negotiation.local.comfort_noise;
+        leg.negotiation.local.codecs.retain(carries);
+        if leg.negotiation.local.codecs.is_empty() {
+            // Not among the household's choice, but there is no other way.
+            leg.negotiation.local.codecs.extend([Codec::Pcma, Codec::Pcmu]);
+        }
+        leg.negotiation.local.comfort_noise = false;
+        !right && leg.negotiation.offer().is_ok()
     }
 
     /// What was agreed with a caller, once.
@@ -356,6 +373,7 @@ impl Legs {
         let ready = match offer {
             Some(offer) => leg.negotiation.answer(offer.bytes).map(|config| {
                 leg.held_by_peer = !config.direction.sends();
+                leg.codec = Some(config.codec);
                 leg.agreed = Some(config);
             }),
             // Ours goes with the answer.
@@ -373,13 +391,17 @@ impl Legs {
 
     /// The answer to our offer.
     fn accept(&mut self, call: CallId, body: &Body<'_>) -> Result<StreamConfig, Refused> {
-        self.find(call).ok_or(Refused::NotOffered)?.negotiation.accept(body.bytes)
+        let leg = self.find(call).ok_or(Refused::NotOffered)?;
+        let config = leg.negotiation.accept(body.bytes)?;
+        leg.codec = Some(config.codec);
+        Ok(config)
     }
 
     /// Answers an offer in a call; with whether it puts us on hold or takes us back, when that changed.
     fn answer(&mut self, call: CallId, body: &Body<'_>) -> Result<(StreamConfig, Option<bool>), Refused> {
         let leg = self.find(call).ok_or(Refused::NotOffered)?;
         let config = leg.negotiation.answer(body.bytes)?;
+        leg.codec = Some(config.codec);
         let held = !config.direction.sends();
         let changed = (held != leg.held_by_peer).then_some(held);
         leg.held_by_peer = held;
@@ -424,6 +446,7 @@ impl Legs {
             negotiation,
             agreed: None,
             held_by_peer: false,
+            codec: None,
         };
         self.legs.push(leg).ok()?;
         self.legs.last_mut()

@@ -102,6 +102,8 @@ pub struct Session {
     started: Instant,
     heard_at: Instant,
     silent_told: bool,
+    /// A fax or modem speaks.
+    data: bool,
     /// The peer's latest sender report, and when it came.
     their_report: Option<(u32, Instant)>,
     /// What the peer says of our packets.
@@ -154,6 +156,7 @@ impl Session {
             started: Instant::START,
             heard_at: Instant::START,
             silent_told: false,
+            data: false,
             their_report: None,
             about_us: None,
             round_trip: None,
@@ -184,6 +187,7 @@ impl Session {
         self.started = now;
         self.heard_at = now;
         self.silent_told = false;
+        self.data = false;
         self.config = Some(config);
     }
 
@@ -287,7 +291,17 @@ impl Session {
     /// The next pushes are the room's noise alone, as described (by [`crate::comfort_noise`]), or (`None`) speech again. When comfort
     /// noise was agreed, packets of sound are saved; else nothing changes.
     pub fn set_silence(&mut self, room: Option<RoomNoise>) {
-        self.sender.set_silence(room);
+        self.sender.set_silence(room.filter(|_| !self.data));
+    }
+
+    /// A fax or modem speaks on this line, or no more: nothing that helps speech may touch its signals. The delay stays as it is, and no
+    /// silence is saved. The codec is the offerer's business: only G.711 carries such signals.
+    pub fn set_data(&mut self, data: bool) {
+        self.receiver.set_data(data);
+        self.data = data;
+        if data {
+            self.sender.set_silence(None);
+        }
     }
 
     /// When RTCP is due, the length of a report in `out`, to be sent to [`Session::rtcp_destination`]. Call every 10 ms.

@@ -60,6 +60,8 @@ pub(super) struct Receiver {
     played: u64,
     pub concealed: u64,
     stretched_at: Instant,
+    /// A fax or modem speaks: the delay stays as it is.
+    data: bool,
 }
 
 impl Receiver {
@@ -88,11 +90,13 @@ impl Receiver {
             played: 0,
             concealed: 0,
             stretched_at: Instant::START,
+            data: false,
         }
     }
 
     pub fn start(&mut self, config: &StreamConfig, line_rate: u32) {
         self.line_rate = line_rate;
+        self.data = false;
         self.jitter.restart(config.codec.ticks_per_millisecond());
         self.doubler = Doubler::default();
         self.halver = Halver::default();
@@ -385,8 +389,16 @@ impl Receiver {
         config.receive.iter().any(|(known, codec)| *known == number && *codec == self.decoder.codec())
     }
 
-    /// Brings the delay nearer to what is aimed at.
+    /// A fax or modem speaks, or no more.
+    pub fn set_data(&mut self, data: bool) {
+        self.data = data;
+    }
+
+    /// Brings the delay nearer to what is aimed at. Sound that is lengthened or shortened is no signal a modem understands.
     fn adapt(&mut self, now: Instant) {
+        if self.data {
+            return;
+        }
         let unit = self.per_millisecond();
         let Some(excess) = self.jitter.excess(now, self.pending()) else { return };
         let since = (now - self.stretched_at).as_millis();
@@ -404,6 +416,9 @@ impl Receiver {
     }
 
     fn learn_loss(&mut self, lost: bool) {
+        if self.data {
+            return;
+        }
         self.loss += (if lost { 1.0 } else { 0.0 } - self.loss) / 100.0;
         if self.loss > LOOK_AHEAD {
             self.jitter.set_lookahead(self.packet_time * 1000);

@@ -191,6 +191,24 @@ fn jitter_is_absorbed_without_concealment_and_the_delay_returns_when_it_ends() {
 }
 
 #[test]
+fn nothing_bends_the_sound_of_a_modem() {
+    for data in [false, true] {
+        let mut pair = Pair::new(Codec::Pcma, 8000, 77);
+        pair.jitter = 40_000;
+        pair.run(1000, [300.0, 500.0]);
+        pair.jitter = 0;
+        pair.sessions[1].set_data(data);
+        let delay = |pair: &Pair| pair.sessions[1].quality(pair.now).unwrap().delay;
+        pair.run(20, [300.0, 500.0]);
+        let before = delay(&pair);
+        pair.run(1500, [300.0, 500.0]);
+        // Not a sample is left out or put in, whatever delay the jitter left behind.
+        assert!(before > 25, "{before}");
+        assert_eq!(delay(&pair) == before, data, "data {data}: {before} ms, then {} ms", delay(&pair));
+    }
+}
+
+#[test]
 fn hours_with_clocks_apart_by_200_ppm_never_creep() {
     for ppm in [-200i64, 200] {
         let mut session = Session::new(
