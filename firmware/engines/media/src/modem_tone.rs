@@ -213,13 +213,18 @@ impl Run {
     /// Whether the tone is complete with this frame.
     fn hear(&mut self, pure: bool, steady: &Steady) -> bool {
         if pure {
-            self.frames = self.frames.saturating_add(1 + self.missing);
+            let before = self.frames;
+            self.frames = before.saturating_add(1 + self.missing);
             self.missing = 0;
-            return steady.most.is_none() && self.frames == steady.least;
+            return steady.most.is_none() && before < steady.least && self.frames >= steady.least;
+        }
+        // What came before a tone is no gap in it.
+        if self.frames == 0 {
+            return false;
         }
         self.missing += 1;
         // A phase reversal spoils a frame or two.
-        if self.frames == 0 || self.missing <= MISSING {
+        if self.missing <= MISSING {
             return false;
         }
         let lasted = core::mem::take(&mut self.frames);
@@ -343,6 +348,7 @@ const MISSING: u32 = 2;
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
     use alloc::vec::Vec;
 
     use dialtone_base::{Random, Seed};
@@ -406,6 +412,19 @@ mod tests {
             heard(&mut DataWatch::new(), &tone(2250.0, 1.0, None, 0.0))[0].1,
             DataTone::UnscrambledOnes
         );
+    }
+
+    #[test]
+    fn tones_are_heard_whatever_came_before_them() {
+        for before in [vec![0; 16_000], tone(700.0, 2.0, None, 0.0)] {
+            for (sound, expected) in [
+                (tone(2100.0, 1.0, None, 0.0), DataTone::Answer),
+                ([tone(1100.0, 0.5, None, 0.0), vec![0; 8000]].concat(), DataTone::FaxCalling),
+            ] {
+                let told = heard(&mut DataWatch::new(), &[before.clone(), sound].concat());
+                assert_eq!(told.first().map(|(_, tone)| *tone), Some(expected));
+            }
+        }
     }
 
     #[test]
