@@ -9,6 +9,7 @@ use dialtone_base::Instant;
 use dialtone_base::random::Random;
 use heapless::{String, Vec};
 
+use crate::agent::long::Beside;
 use crate::config::{self, NUMBERS, Registering};
 use crate::digest::{DigestClient, Identity};
 use crate::interface::{ConnectionId, RegistrationState};
@@ -119,6 +120,8 @@ pub(crate) struct AccountState {
     /// Where the registrar sent us (3xx): used instead until it fails.
     pub redirected: Option<Site>,
     pub way: Way,
+    /// For what is too long for datagrams.
+    pub beside: Beside,
     /// Our address as the server sees it.
     pub public: Option<SocketAddrV4>,
     /// A binding under this address is to be taken away with the next REGISTER.
@@ -155,6 +158,7 @@ impl AccountState {
             site: Site::new(host, port, choice),
             redirected: None,
             way: Way::None,
+            beside: Beside::None,
             public: None,
             former: None,
             service_route: String::new(),

@@ -11,6 +11,7 @@
 //! | File | What |
 //! |---|---|
 //! | `network.rs` | addresses, ways to servers, connections, keep-alive |
+//! | `long.rs` | requests too long for a datagram |
 //! | `registering.rs` | REGISTER, what came of it; message-waiting subscriptions |
 //! | `receive.rs` | what a message is and whose |
 //! | `incoming.rs` | requests outside of calls: INVITE, OPTIONS, NOTIFY |
@@ -46,6 +47,7 @@ mod due;
 pub(crate) mod fuzz;
 mod in_dialog;
 mod incoming;
+pub(crate) mod long;
 mod network;
 mod orders;
 mod receive;
@@ -57,14 +59,17 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use long::{HELD, Held};
 use network::Connection;
 
 /// Events that wait at most: more than one input can make.
 const EVENTS: usize = 64;
 /// What we do.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY, REFER";
-/// What we can.
-const SUPPORTED: &str = "100rel, timer, replaces, norefersub, outbound, path";
+const ALLOW: &str = "INVITE,ACK,CANCEL,BYE,OPTIONS,PRACK,UPDATE,INFO,NOTIFY,REFER";
+/// What we can in calls.
+const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
+/// What we can when registering (RFC 3327, RFC 5626).
+const SUPPORTED_REGISTERING: &str = "outbound, path";
 /// A call that is over holds its place no longer than its last transactions can last.
 const LINGER: Duration = Duration::from_secs(40);
 
@@ -166,6 +171,8 @@ pub struct UserAgent {
     bodies: Box<[StoredBody]>,
     dialogs: Box<[Option<Dialog>]>,
     asked: Box<[Option<Asked>]>,
+    /// Requests that wait for a connection.
+    held: Vec<Held, HELD>,
     transactions: Transactions,
     /// When they want to be polled next, as they said last.
     transactions_due: Option<Instant>,
@@ -242,6 +249,7 @@ impl UserAgent {
             bodies: (0..calls).map(|_| StoredBody::new(body)).collect(),
             dialogs: alloc::vec![None; calls * 2 + 2].into_boxed_slice(),
             asked: alloc::vec![None; limits.transactions.max(8)].into_boxed_slice(),
+            held: Vec::new(),
             transactions: Transactions::new(capacity, random.derive_seed()),
             transactions_due: None,
             connections: (0..connections).map(|_| None).collect(),
@@ -425,6 +433,7 @@ impl UserAgent {
             call.state = State::Ending;
         }
         let (id, referred_by) = (call.id, call.referred_by);
+        self.drop_held(index);
         if let Some(referring) = referred_by {
             // A call that ends after it was answered was told of before: that is remembered there.
             let told = if status >= 300 { status } else { 487 };

@@ -40,10 +40,10 @@ impl fmt::Debug for Password {
 /// How messages travel to a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum TransportChoice {
-    /// As DNS says (RFC 3263); UDP where it says nothing.
+    /// As DNS says (RFC 3263); UDP where it says nothing, and TCP for requests too long for a datagram, where the server takes it.
     #[default]
     Auto,
-    /// UDP.
+    /// UDP, also for requests longer than RFC 3261 section 18.1.1 wants to see in a datagram.
     Udp,
     /// TCP.
     Tcp,
@@ -101,7 +101,7 @@ pub struct Account {
     pub reliable_provisional: bool,
     /// Session timer we ask for (RFC 4028); zero: none of our own, the peer's is honoured. At least 90 s.
     pub session_expires: Duration,
-    /// Send our number in P-Preferred-Identity too: some operators want it for withheld numbers (RFC 3325).
+    /// Send our number in P-Preferred-Identity when it is withheld: some operators want it then (RFC 3325). From says it otherwise.
     pub preferred_identity: bool,
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct Site {
     asked: Option<(u32, Step, bool)>,
     last_question: u32,
     shortest: Duration,
+    /// An SRV record named a server: what else DNS does not name is not offered.
+    names_services: bool,
     /// An SRV answer came: falling back to the plain address is wrong then.
     service_known: bool,
     /// Some server of DNS did not answer: what is known stays.
@@ -117,6 +119,7 @@ impl Site {
             asked: None,
             last_question: 0,
             shortest: LONGEST_TTL,
+            names_services: false,
             service_known: false,
             troubled: false,
         }
@@ -148,6 +151,20 @@ impl Site {
         self.known
             .iter()
             .any(|known| known.target != target && known.barred_until.is_none_or(|until| until <= now))
+    }
+
+    /// Where `target`, reached by datagrams, may take connections: the same host as DNS names it for TCP, else any that it names; the same
+    /// port where DNS named no services. Nowhere when people said UDP.
+    pub(crate) fn stream_beside(&self, target: Target) -> Option<SocketAddrV4> {
+        if self.choice == TransportChoice::Udp {
+            return None;
+        }
+        let streams = || {
+            let known = self.known.iter().map(|known| known.target);
+            known.filter(|known| known.transport == Transport::Tcp).map(|known| known.to)
+        };
+        let same = streams().find(|to| to.ip() == target.to.ip());
+        same.or_else(|| streams().next()).or((!self.names_services).then_some(target.to))
     }
 
     /// It failed: leave it alone for that long (RFC 3263 section 4.3).
@@ -253,6 +270,7 @@ impl Site {
         self.steps.clear();
         self.shortest = LONGEST_TTL;
         self.service_known = false;
+        self.names_services = false;
         self.troubled = false;
         let name = self.host.clone();
         match (self.port, transport) {
@@ -312,6 +330,7 @@ impl Site {
             if let Record::Srv { priority, weight, port, target } = record {
                 self.service_known = true;
                 if !target.is_empty() && target.as_str() != "." {
+                    self.names_services = true;
                     let _ = left.push((*priority, *weight, *port, target));
                 }
             }

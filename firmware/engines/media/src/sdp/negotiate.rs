@@ -103,9 +103,9 @@ impl Negotiation {
     /// A call that has exchanged nothing yet.
     pub fn new(local: Local, seed: Seed) -> Self {
         let mut random = Random::new(seed);
-        // Both fit into what peers with signed numbers can hold.
-        let session_id = random.next_u64() >> 2;
-        let version = u64::from(random.next_u32() >> 2);
+        // Both fit into what peers with signed numbers can hold, and are short.
+        let session_id = u64::from(random.next_u32() >> 1);
+        let version = u64::from(random.below(1 << 10));
         Self {
             local,
             hold: false,

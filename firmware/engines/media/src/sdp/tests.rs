@@ -212,3 +212,45 @@ fn sound_goes_nowhere_but_to_one_far_end() {
         "no port is left for reports"
     );
 }
+
+#[test]
+fn an_offer_says_no_more_than_a_reader_needs_rfc_3261_18_1_1() {
+    let mut we = Negotiation::new(
+        Local {
+            rtcp_mux: true,
+            sample_rate: 16_000,
+            ..local(&[Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu])
+        },
+        Seed::from_number(1),
+    );
+    let offer = String::from(we.offer().unwrap());
+    let body = offer.split_once("t=0 0\r\n").unwrap().1;
+    assert_eq!(
+        body,
+        "m=audio 40000 RTP/AVP 107 9 8 0 13 101 102\r\na=rtpmap:107 opus/48000/2\r\n\
+         a=fmtp:107 maxplaybackrate=16000;useinbandfec=1\r\n\
+         a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=rtpmap:102 telephone-event/48000\r\n\
+         a=maxptime:60\r\na=rtcp-mux\r\n"
+    );
+    assert!(offer.len() <= 330, "{} bytes", offer.len());
+    // What differs from what is assumed is said.
+    we.local.packet_time = 30;
+    we.local.rtcp_mux = false;
+    we.local.rtcp_port = 41_000;
+    we.set_hold(true);
+    let offer = we.offer().unwrap();
+    assert!(
+        offer.contains("a=ptime:30\r\n")
+            && offer.contains("a=sendonly\r\n")
+            && offer.contains("a=rtcp:41000\r\n")
+    );
+}
+
+#[test]
+fn a_static_number_under_another_meaning_keeps_its_name_rfc_3551_6() {
+    // The peer numbered G.711 A-law 96.
+    let offer = format!("{HEAD}m=audio 5004 RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n");
+    let mut we = party(&[Codec::Pcma]);
+    we.answer(offer.as_bytes()).unwrap();
+    assert!(we.text().contains("a=rtpmap:96 PCMA/8000\r\n"), "{}", we.text());
+}

@@ -1,13 +1,18 @@
 //! Writes our session descriptions, always in the same shape.
 //!
-//! RFC 8866 §5: `v o s c t`, then one audio section with `rtpmap`, `fmtp`, `ptime`, direction, `rtcp`; refused sections keep their place
-//! with port 0 (RFC 3264 §6).
+//! RFC 8866 §5: `v o s c t`, then one audio section; refused sections keep their place with port 0 (RFC 3264 §6). Terse, so that an INVITE
+//! with it stays one unfragmented datagram (RFC 3261 §18.1.1): what a reader assumes anyway is left out. That is `rtpmap` of static payload
+//! types (RFC 3551 §6), `ptime:20` (the default of all our codecs), `sendrecv` (RFC 3264 §5.1), `rtcp` on the port after RTP's
+//! (RFC 3605 §2.1), and the events of the second telephone-event clock, which are 0-15 unless said (RFC 4733 §2.4.1).
 
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 
 use crate::codec::Codec;
 use crate::stream::Direction;
+
+/// Milliseconds of sound in a packet unless said (RFC 3551 §4.2, RFC 7587 §7).
+const DEFAULT_PACKET_TIME: u8 = 20;
 
 /// One line of the audio section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +59,7 @@ pub(super) fn audio(out: &mut impl Write, audio: &Audio<'_>, formats: &[Format])
     out.write_str("\r\n")?;
     for format in formats {
         match *format {
+            Format::Voice(number, codec) if codec.static_payload_type() == Some(number) => {}
             Format::Voice(number, codec) => {
                 let channels = if codec == Codec::Opus { "/2" } else { "" };
                 write!(
@@ -64,22 +70,29 @@ pub(super) fn audio(out: &mut impl Write, audio: &Audio<'_>, formats: &[Format])
                 )?;
                 if codec == Codec::Opus {
                     let rate = audio.max_playback_rate;
-                    write!(
-                        out,
-                        "a=fmtp:{number} maxplaybackrate={rate};sprop-maxcapturerate={rate};useinbandfec=1\r\n"
-                    )?;
+                    write!(out, "a=fmtp:{number} maxplaybackrate={rate};useinbandfec=1\r\n")?;
                 }
             }
             Format::Event(number, clock) => {
-                write!(out, "a=rtpmap:{number} telephone-event/{clock}\r\na=fmtp:{number} 0-15\r\n")?;
+                write!(out, "a=rtpmap:{number} telephone-event/{clock}\r\n")?;
+                // Old gateways take no events without being told which; those know none but of 8 kHz.
+                if clock == 8000 {
+                    write!(out, "a=fmtp:{number} 0-15\r\n")?;
+                }
             }
-            Format::ComfortNoise(number) => write!(out, "a=rtpmap:{number} CN/8000\r\n")?,
+            Format::ComfortNoise(_) => {}
         }
     }
-    write!(out, "a=ptime:{}\r\na=maxptime:60\r\na={}\r\n", audio.packet_time, audio.direction.attribute())?;
+    if audio.packet_time != DEFAULT_PACKET_TIME {
+        write!(out, "a=ptime:{}\r\n", audio.packet_time)?;
+    }
+    out.write_str("a=maxptime:60\r\n")?;
+    if audio.direction != Direction::SendReceive {
+        write!(out, "a={}\r\n", audio.direction.attribute())?;
+    }
     if audio.rtcp_mux {
         out.write_str("a=rtcp-mux\r\n")?;
-    } else {
+    } else if audio.rtcp_port != audio.port.saturating_add(1) {
         write!(out, "a=rtcp:{}\r\n", audio.rtcp_port)?;
     }
     Ok(())

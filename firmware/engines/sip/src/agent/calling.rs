@@ -8,7 +8,7 @@ use dialtone_base::Instant;
 
 use super::incoming::{body_of, caller};
 use super::{Asked, Purpose, UserAgent};
-use crate::account::Challenged;
+use crate::account::{Challenged, Way};
 use crate::call::{MIN_SE, Negotiation, State};
 use crate::dialog::{Dialog, whole};
 use crate::interface::{Cause, Event, Progress, Rejected};
@@ -132,6 +132,7 @@ impl UserAgent {
         flow: Flow,
         response: &Message<'_>,
     ) -> Result<usize, Rejected> {
+        let flow = self.way_of_dialog(index, flow);
         let tag = response.to().ok().and_then(|to| to.tag()).unwrap_or_default();
         let found = self.dialogs.iter().position(|dialog| {
             dialog.as_ref().is_some_and(|dialog| dialog.call == index && dialog.remote_tag.as_str() == tag)
@@ -154,6 +155,15 @@ impl UserAgent {
             call.dialog = Some(dialog);
         }
         Ok(dialog)
+    }
+
+    /// The connection a long INVITE went over is not for what follows: that goes by the account's way.
+    fn way_of_dialog(&self, index: usize, flow: Flow) -> Flow {
+        let account = self.call(index).map_or(0, |call| call.account);
+        match (flow, self.accounts.get(usize::from(account)).map(|state| state.way)) {
+            (Flow::Stream { .. }, Some(Way::Open { flow: way @ Flow::Udp { .. }, .. })) => way,
+            _ => flow,
+        }
     }
 
     fn invite_taken(
@@ -276,15 +286,15 @@ impl UserAgent {
                 return;
             }
         }
-        if matches!(status, 503 | 430) && self.try_other_server(now, asked, index) {
+        if matches!(status, 503 | 430) && self.try_other_server(now, asked.account, index) {
             return;
         }
         self.end(now, index, cause_of(status), status);
     }
 
     /// The server does not answer, or cannot: another one, if there is (RFC 3263 section 4.3).
-    pub(super) fn try_other_server(&mut self, now: Instant, asked: Asked, index: usize) -> bool {
-        let has_other = self.way_failed(now, asked.account);
+    pub(super) fn try_other_server(&mut self, now: Instant, account: u8, index: usize) -> bool {
+        let has_other = self.way_failed(now, account);
         let Some(call) = self.call_mut(index) else { return false };
         if !has_other || call.failovers >= MOST_FAILOVERS || call.over {
             return false;

@@ -14,6 +14,7 @@ impl UserAgent {
             self.run_registrations(now);
             self.run_patience(now);
             self.keep_alive(now);
+            self.run_beside(now);
         }
         for index in 0..self.calls.len() {
             self.run_call(now, index);
@@ -111,6 +112,7 @@ impl UserAgent {
                 consider(account.subscription.deadline());
                 consider(account.keep_alive);
                 consider(account.pong_by);
+                consider(account.beside.deadline());
             }
             for asked in self.asked.iter().flatten() {
                 consider(asked.patience);

@@ -201,11 +201,9 @@ impl UserAgent {
 
     /// Whether a re-INVITE or an UPDATE with an offer of ours is under way.
     pub(super) fn is_offering(&self, index: usize) -> bool {
-        self.asked.iter().flatten().any(|asked| {
-            !asked.is_done
-                && matches!(asked.purpose,
-                    Purpose::Reinvite { call } | Purpose::Update { call, offer: true } if call == index)
-        })
+        let is_offer = |purpose| matches!(purpose, Purpose::Reinvite { call } | Purpose::Update { call, offer: true } if call == index);
+        self.asked.iter().flatten().any(|asked| !asked.is_done && is_offer(asked.purpose))
+            || self.held.iter().any(|held| is_offer(held.purpose))
     }
 
     /// RFC 3262 section 3.

@@ -8,6 +8,7 @@ use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use dialtone_base::{Duration, Instant};
 
+use super::long::Beside;
 use super::{Purpose, UserAgent};
 use crate::account::{AccountState, Probing, Way};
 use crate::call::State;
@@ -34,13 +35,13 @@ const QUERY_REDIRECTED: u32 = 28;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    id: ConnectionId,
+    pub(super) id: ConnectionId,
     remote: SocketAddrV4,
-    phase: ConnectionPhase,
+    pub(super) phase: ConnectionPhase,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ConnectionPhase {
+pub(super) enum ConnectionPhase {
     /// To be asked for.
     Wanted,
     /// Asked for.
@@ -66,6 +67,7 @@ impl UserAgent {
             self.lose_way(account);
             let Some(state) = self.accounts.get_mut(account) else { continue };
             state.site.forget();
+            state.beside = Beside::None;
             state.redirected = None;
             state.public = None;
             state.former = None;
@@ -75,6 +77,7 @@ impl UserAgent {
                 number.registration.stop();
             }
         }
+        self.held.clear();
         self.drop_account_requests(None);
         if let Some(address) = local {
             for account in 0..self.accounts.len() {
@@ -239,7 +242,7 @@ impl UserAgent {
         }
     }
 
-    fn connection_to(&mut self, to: SocketAddrV4) -> Option<ConnectionId> {
+    pub(super) fn connection_to(&mut self, to: SocketAddrV4) -> Option<ConnectionId> {
         let usable = |connection: &&Connection| {
             connection.remote == to
                 && connection.phase != ConnectionPhase::Unwanted
@@ -294,6 +297,7 @@ impl UserAgent {
         }
         found.phase = ConnectionPhase::Open;
         self.open_ways(connection, local);
+        self.beside_connected(now, connection);
         self.resume(now);
         Ok(())
     }
@@ -317,6 +321,7 @@ impl UserAgent {
         if let Some(remote) = remote {
             self.transactions.flow_failed(&Flow::Stream { connection, remote: SocketAddr::V4(remote) });
         }
+        self.beside_closed(now, connection);
         for account in 0..self.accounts.len() {
             let is_it = match self.accounts.get(account).map(|state| state.way) {
                 Some(Way::Opening { connection: found, .. }) => found == connection,
@@ -349,7 +354,10 @@ impl UserAgent {
     pub(super) fn spoiled(&mut self, now: Instant, connection: ConnectionId) {
         for found in self.connections.iter_mut().flatten().filter(|found| found.id == connection) {
             found.phase = ConnectionPhase::Unwanted;
+            let remote = SocketAddr::V4(found.remote);
+            self.transactions.flow_failed(&Flow::Stream { connection, remote });
         }
+        self.beside_closed(now, connection);
         for account in 0..self.accounts.len() {
             let way = self.accounts.get(account).map(|state| state.way);
             if let Some(Way::Open { flow: Flow::Stream { connection: found, .. }, .. }) = way
@@ -370,13 +378,16 @@ impl UserAgent {
     }
 
     /// Connections nobody uses are closed.
-    fn close_unused(&mut self) {
+    pub(super) fn close_unused(&mut self) {
         for connection in self.connections.iter_mut().flatten() {
             let id = connection.id;
-            let used = self.accounts.iter().any(|state| match state.way {
-                Way::Opening { connection, .. } => connection == id,
-                Way::Open { flow: Flow::Stream { connection, .. }, .. } => connection == id,
-                _ => false,
+            let used = self.accounts.iter().any(|state| {
+                let by_way = match state.way {
+                    Way::Opening { connection, .. } => connection == id,
+                    Way::Open { flow: Flow::Stream { connection, .. }, .. } => connection == id,
+                    _ => false,
+                };
+                by_way || state.beside.connection() == Some(id)
             });
             if !used && id.0 < ConnectionId::ACCEPTED {
                 connection.phase = ConnectionPhase::Unwanted;

@@ -280,7 +280,13 @@ impl UserAgent {
             State::Waiting(_) | State::Ending => call.state = State::Ending,
             State::Calling | State::Proceeding => {
                 call.state = State::Cancelling;
-                if let Some(invite) = call.invite {
+                let invite = call.invite;
+                if self.drop_held(index) {
+                    // It never went out, or was answered and not sent again.
+                    if let Some(call) = self.call_mut(index) {
+                        call.state = State::Ending;
+                    }
+                } else if let Some(invite) = invite {
                     // Not before a provisional answer; the transaction sees to that.
                     let _ = self.transactions.cancel(now, invite);
                 }

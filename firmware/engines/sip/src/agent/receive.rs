@@ -7,7 +7,8 @@ use core::net::{SocketAddr, SocketAddrV4};
 
 use dialtone_base::Instant;
 
-use super::UserAgent;
+use super::{Purpose, UserAgent};
+use crate::call::State;
 use crate::framing::Frame;
 use crate::interface::{ConnectionId, Rejected, Via};
 use crate::message::{Message, Method, Name, Received};
@@ -229,7 +230,22 @@ impl UserAgent {
                     .iter_mut()
                     .find(|place| place.is_some_and(|asked| asked.client == transaction));
                 match place.and_then(Option::take) {
-                    Some(asked) if !asked.is_done => self.failed(now, asked, why),
+                    Some(asked) if !asked.is_done => {
+                        let is_unheard = why == Ended::FlowFailed
+                            && asked.purpose.call().and_then(|call| self.call(call)).is_some_and(|call| {
+                                !call.over
+                                    && matches!(
+                                        (asked.purpose, call.state),
+                                        (Purpose::Invite { .. }, State::Calling)
+                                            | (Purpose::Reinvite { .. }, State::Established)
+                                    )
+                            });
+                        if !is_unheard
+                            || !self.again_by_datagram(now, asked.account, asked.purpose, asked.tries)
+                        {
+                            self.failed(now, asked.purpose, asked.account, why);
+                        }
+                    }
                     Some(_) => {}
                     // An INVITE to us whose connection broke.
                     None => self.server_lost(now, transaction),

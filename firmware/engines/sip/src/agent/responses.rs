@@ -248,8 +248,8 @@ impl UserAgent {
     }
 
     /// A request of ours had no final answer.
-    pub(super) fn failed(&mut self, now: Instant, asked: Asked, why: Ended) {
-        match asked.purpose {
+    pub(super) fn failed(&mut self, now: Instant, purpose: Purpose, account: u8, why: Ended) {
+        match purpose {
             Purpose::Register { account, number } => {
                 let outcome = if self.way_failed(now, account) {
                     Outcome::Elsewhere
@@ -263,7 +263,7 @@ impl UserAgent {
             Purpose::Invite { call } => {
                 let state = self.call(call).map(|call| call.state);
                 match state {
-                    Some(State::Calling) if self.try_other_server(now, asked, call) => {}
+                    Some(State::Calling) if self.try_other_server(now, account, call) => {}
                     Some(State::Calling | State::Proceeding) => self.end(now, call, Cause::Unreachable, 408),
                     _ => {
                         if let Some(call) = self.call_mut(call) {
@@ -299,7 +299,7 @@ impl UserAgent {
                     *entry = None;
                 }
                 self.transactions.abandon(asked.client);
-                self.failed(now, asked, Ended::Timeout);
+                self.failed(now, asked.purpose, asked.account, Ended::Timeout);
             }
         }
     }

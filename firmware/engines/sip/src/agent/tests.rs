@@ -8,6 +8,7 @@ mod abuse;
 mod calls;
 mod herd;
 mod in_calls;
+mod long;
 mod registers;
 mod scripted;
 mod torture;

@@ -8,7 +8,8 @@ use core::net::SocketAddrV4;
 
 use dialtone_base::Instant;
 
-use super::{ALLOW, Asked, Purpose, SUPPORTED, UserAgent};
+use super::long::{Carriage, LONGEST_DATAGRAM};
+use super::{ALLOW, Asked, Purpose, SUPPORTED, SUPPORTED_REGISTERING, UserAgent};
 use crate::account::Way;
 use crate::call::{Call, MIN_SE, State};
 use crate::dialog::Dialog;
@@ -150,11 +151,24 @@ impl UserAgent {
         let mut scratch = core::mem::take(&mut self.scratch);
         let written = self.write_request(purpose, flow, local, &branch, &mut scratch);
         let sent = written.and_then(|length| {
-            let bytes = scratch.get(..length).ok_or(Rejected::TooLong)?;
-            self.transactions.send(now, flow, bytes).map_err(Rejected::from)
+            let bytes = scratch.get_mut(..length).ok_or(Rejected::TooLong)?;
+            let carriage = match length {
+                ..=LONGEST_DATAGRAM => Carriage::Datagram,
+                _ => self.carriage(now, account, purpose, flow),
+            };
+            let flow = match carriage {
+                Carriage::Datagram => flow,
+                Carriage::Wait if self.hold_request(purpose, account, tries) => return Ok(None),
+                Carriage::Wait => flow,
+                Carriage::Over(flow) => {
+                    name_tcp(bytes);
+                    flow
+                }
+            };
+            self.transactions.send(now, flow, bytes).map(Some).map_err(Rejected::from)
         });
         self.scratch = scratch;
-        let client = sent?;
+        let Some(client) = sent? else { return Ok(()) };
         if let Some(entry) = self.asked.get_mut(place) {
             *entry = Some(Asked { client, purpose, account, tries, patience, is_done: false });
         }
@@ -242,7 +256,7 @@ impl UserAgent {
             writer.header(Name::Contact, format_args!("{contact};expires=0"));
         }
         writer.header(Name::Expires, expires);
-        writer.header(Name::Supported, SUPPORTED).header(Name::Allow, ALLOW);
+        writer.header(Name::Supported, SUPPORTED_REGISTERING).header(Name::Allow, ALLOW);
         state.keychain.sign(
             &mut writer,
             &mut self.random,
@@ -359,21 +373,23 @@ impl UserAgent {
         writer.header(Name::Allow, ALLOW);
         // Without an offer of ours there may be no reliable answer with one of theirs: those would have to be answered in PRACK.
         let is_offer = body.is_some();
-        let supported =
-            if is_offer && config.reliable_provisional { SUPPORTED } else { "timer, replaces, norefersub" };
+        let supported = if is_offer && config.reliable_provisional {
+            "100rel, timer, replaces"
+        } else {
+            "timer, replaces"
+        };
         writer.header(Name::Supported, supported);
-        writer.header(Name::AllowEvents, "refer, message-summary");
         if call.session_expires.as_secs() > 0 {
             writer.header(Name::SessionExpires, call.session_expires.as_secs());
-            writer.header(Name::MinSe, call.session_expires.as_secs().min(u64::from(MIN_SE)));
+            // No Min-SE: without it, it is the 90 s we would say (RFC 4028 section 5).
         }
         let own = SipUri { user, host: domain, port: None };
         if call.withhold {
             writer.header(Name::Privacy, "id");
         }
-        if config.preferred_identity {
-            let display = if call.withhold { "" } else { config.display_name.as_str() };
-            writer.header(Name::PPreferredIdentity, Named { display, uri: own });
+        // From says it to the server unless the number is withheld (RFC 3325 section 5).
+        if config.preferred_identity && call.withhold {
+            writer.header(Name::PPreferredIdentity, Named { display: "", uri: own });
         }
         if let Some(referring) = call.referred_by {
             let referral = self.referral_of(referring).filter(|referral| !referral.replaces.is_empty());
@@ -617,6 +633,16 @@ fn begin_in_dialog<'b>(
         writer.header(Name::Route, routes);
     }
     writer
+}
+
+/// The topmost Via of a written request names TCP (RFC 3261 section 18.1.1); nothing else of it changes.
+fn name_tcp(request: &mut [u8]) {
+    let udp = b"Via: SIP/2.0/UDP ";
+    if let Some(place) = request.windows(udp.len()).position(|window| window == udp)
+        && let Some(via) = request.get_mut(place..place + udp.len())
+    {
+        via.copy_from_slice(b"Via: SIP/2.0/TCP ");
+    }
 }
 
 /// RFC 4028 section 7.4: the roles stay as they are.

@@ -63,6 +63,14 @@ pub struct World {
     pub wire: VecDeque<Parcel>,
     /// Per mille of datagrams lost.
     pub loss: u32,
+    /// No server takes connections.
+    pub refuses_streams: bool,
+    /// Nobody says anything to who wants to connect.
+    pub swallows_streams: bool,
+    /// Connections come about and lead nowhere.
+    pub swallows_stream_bytes: bool,
+    /// Connections asked for.
+    pub asked_for_streams: u32,
     pub random: Random,
     pub seed: u64,
 }
@@ -75,6 +83,10 @@ impl World {
             servers: Vec::new(),
             wire: VecDeque::new(),
             loss: 0,
+            refuses_streams: false,
+            swallows_streams: false,
+            swallows_stream_bytes: false,
+            asked_for_streams: 0,
             random: Random::new(Seed::from_number(seed)),
             seed,
         }
@@ -147,7 +159,15 @@ impl World {
                 Output::Connect { connection, to } => {
                     node.connections.push((connection, to));
                     let local = SocketAddrV4::new(*node.address.ip(), 40_000);
-                    let alive = self.servers.iter().any(|(address, _)| *address == to);
+                    self.asked_for_streams += 1;
+                    if self.swallows_streams {
+                        continue;
+                    }
+                    let alive =
+                        !self.refuses_streams && self.servers.iter().any(|(address, _)| *address == to);
+                    if !alive {
+                        node.connections.pop();
+                    }
                     let input = if alive {
                         Input::Connected { connection, local }
                     } else {
@@ -174,6 +194,9 @@ impl World {
     }
 
     pub fn send(&mut self, from: SocketAddrV4, to: SocketAddrV4, bytes: Vec<u8>, is_stream: bool) {
+        if is_stream && self.swallows_stream_bytes {
+            return;
+        }
         if !is_stream && self.random.below(1000) < self.loss {
             return;
         }
