@@ -178,6 +178,11 @@ impl Hook {
         !matches!(self.phase, Phase::OnHook | Phase::Lifting { .. })
     }
 
+    /// Whether the loop is open and has been for long: nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::OnHook && !self.reported && self.left_at.is_none() && self.events.is_empty()
+    }
+
     /// What meant nothing, and how often.
     pub fn ignored(&self) -> &Counters<Ignored, { Ignored::COUNT }> {
         &self.ignored

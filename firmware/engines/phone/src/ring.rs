@@ -177,6 +177,11 @@ impl Ringer {
         !matches!(self.phase, Phase::Idle | Phase::Disconnecting)
     }
 
+    /// Whether the line rests: it neither rings nor is without battery for a moment.
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle && self.outputs.is_empty()
+    }
+
     /// Turns the battery round, or back: the called party answered, where the country shows that.
     pub fn set_reversed(&mut self, reversed: bool) {
         self.reversed = reversed;

@@ -75,7 +75,8 @@ impl LineSignals {
     }
 
     fn follow_setup(&mut self) {
-        if self.ringer.is_ringing() || self.hook.is_off_hook() {
+        // A loop without battery would stay so, and a receiver just lifted would not be noticed.
+        if !self.ringer.is_idle() || !self.hook.is_idle() {
             return;
         }
         let Some(setup) = self.setup.take() else { return };
@@ -117,6 +118,7 @@ impl LineSignals {
 
     /// What happened or is due; `None` when there is nothing more.
     pub fn poll(&mut self, now: Instant) -> Option<Output> {
+        self.follow_setup();
         if self.lamp_until.is_some_and(|end| end <= now) {
             self.lamp_until = None;
             self.sending = false;
@@ -241,5 +243,61 @@ impl LineSignals {
 
     fn rate(&self) -> Rate {
         Rate::from_hertz(self.handle.info.sample_rate).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use dialtone_hal_api::line::{Feed, LineInfo, line};
+    use dialtone_settings::tree::telephony::Telephony;
+    use embassy_futures::poll_once;
+
+    fn drain(signals: &mut LineSignals, millis: u64) -> Vec<LineEvent> {
+        let now = Instant::from_millis(millis);
+        core::iter::from_fn(|| signals.poll(now))
+            .filter_map(|output| match output {
+                Output::Event(event) => Some(event),
+                Output::Sound(_) => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn settings_changed_at_any_moment_leave_battery_and_hook_alone() {
+        // The far end hangs up, then this one, within the disconnect signal; then somebody lifts. New settings come at any time of it.
+        for changed in (0..4_000).step_by(50) {
+            let (handle, driver) =
+                line(LineInfo { name: dialtone_base::text::Text::lossy("phone1"), sample_rate: 8000 });
+            let mut signals = LineSignals::new(LineId(0), &handle);
+            let mut heard = Vec::new();
+            for millis in (0..5_000).step_by(10) {
+                let now = Instant::from_millis(millis);
+                let closed = match millis {
+                    100 => Some(true),
+                    500 => Some(false),
+                    3_500 => Some(true),
+                    _ => None,
+                };
+                if let Some(closed) = closed {
+                    signals.transition(now, LoopTransition { at: now, closed });
+                }
+                if millis == 1_500 {
+                    signals.order(now, LineOrder::Disconnect);
+                }
+                if millis == changed {
+                    signals.set_up(facts::line(&Telephony::default(), 0));
+                }
+                heard.extend(drain(&mut signals, millis));
+            }
+            assert_eq!(
+                heard,
+                [LineEvent::OffHook, LineEvent::OnHook, LineEvent::OffHook],
+                "settings at {changed} ms"
+            );
+            assert_eq!(poll_once(driver.feed()), Poll::Ready(Feed::Forward), "settings at {changed} ms");
+        }
     }
 }

@@ -185,3 +185,14 @@ fn polarity_and_disconnect_are_the_ringers_too() {
     line.run_to(3_000);
     assert_eq!(line.heard, [(0, REVERSE), (100, REST), (100, Output::Feed(Feed::Open)), (900, REST)]);
 }
+
+#[test]
+fn a_line_is_not_idle_until_its_battery_is_back() {
+    let mut line = Line::new("US");
+    assert!(line.ringer.is_idle());
+    line.ringer.disconnect(line.now);
+    line.run_to(799);
+    assert!(!line.ringer.is_idle());
+    line.run_to(900);
+    assert!(line.ringer.is_idle());
+}
