@@ -1,10 +1,11 @@
 //! What is measured, against whom, in one run.
 //!
 //! `dataplane` times the packet path on in-memory frames beside an ordinary NAT written here; `callgrind` counts its
-//! instructions; `host` and `dns` measure `dialtone run` beside the kernel and dnsmasq; `quick` is all of it, shortened, for
-//! every check. Figures of others are labelled as published.
+//! instructions; `host` and `dns` measure `dialtone run` beside the kernel and dnsmasq; `echo`, `voice` and `call` are about
+//! telephony; `quick` is all of it, shortened, for every check. Figures of others are labelled as published.
 
 mod baseline;
+mod call;
 mod callgrind;
 mod clock;
 mod dataplane;
@@ -55,6 +56,15 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Calls of `dialtone run` in real time: processor time beside baresip's, calls at once, set-up. Needs root.
+    Call {
+        /// Seconds instead of minutes.
+        #[arg(long)]
+        quick: bool,
+        /// Only these.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<call::Part>,
+    },
     /// The kernel and dnsmasq beside themselves: how far ratios wander on this machine. Needs root.
     Control,
     /// Everything, shortened.
@@ -75,11 +85,13 @@ fn main() {
         What::Callgrind { quick } => callgrind::run(quick),
         What::Echo { quick } => echo::run(quick),
         What::Voice { quick } => voice::run(quick),
+        What::Call { quick, only } => call::run(quick, &only),
         What::Quick => {
             dataplane::run(true);
             callgrind::run(true);
             echo::run(true);
             voice::run(true);
+            call::run(true, call::ALL);
             host::run(Effort::quick(), &[Part::Packets, Part::Services]);
         }
         What::All => {
@@ -87,6 +99,7 @@ fn main() {
             callgrind::run(false);
             echo::run(false);
             voice::run(false);
+            call::run(false, call::ALL);
             host::run(Effort::full(), &[Part::Packets, Part::Services]);
         }
         What::Host(choice) => host::run(choice.into(), &[Part::Packets]),

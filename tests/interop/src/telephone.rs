@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dialtone_base::telephony::Key;
 use dialtone_hal_api::handset::{Decoder, FromHandset, FromLine, LONGEST, Message};
@@ -24,6 +24,8 @@ const KEY: Duration = Duration::from_millis(80);
 const FLASH: Duration = Duration::from_millis(500);
 /// An open loop is a hang-up after so long, and no flash.
 const HANG_UP: Duration = Duration::from_millis(1600);
+/// A sample above this is no silence: -38 dBm0.
+const AUDIBLE: u16 = 200;
 /// Dial tone of the country the tests live in (US).
 pub const DIAL_TONE: &[f64] = &[350.0, 440.0];
 /// Ringback there.
@@ -52,6 +54,13 @@ struct State {
     longest_gap: Duration,
     feeds: Vec<(Instant, Feed)>,
     hung_up: Option<Instant>,
+    /// What the line returns of what it is given, as one of it in so many.
+    returned: Option<i16>,
+    /// When it began to say what was queued last, and whether it still does.
+    began: Option<SystemTime>,
+    saying: bool,
+    /// When something came since [`Telephone::hear_afresh`].
+    sounded: Option<SystemTime>,
 }
 
 impl Telephone {
@@ -87,6 +96,10 @@ impl Telephone {
             longest_gap: Duration::ZERO,
             feeds: Vec::new(),
             hung_up: None,
+            returned: None,
+            began: None,
+            saying: false,
+            sounded: None,
         }));
         let shared = state.clone();
         std::thread::spawn(move || {
@@ -123,6 +136,7 @@ impl Telephone {
     /// Puts the receiver back, and is silent.
     pub fn hang_up(&self) {
         self.hum(None);
+        self.echo(None);
         self.state().queue.clear();
         self.hook(false);
         self.state().hung_up = Some(Instant::now());
@@ -166,9 +180,30 @@ impl Telephone {
         self.state().hum = hertz;
     }
 
+    /// Says this after all that waits to be said.
+    pub fn say(&self, samples: &[i16]) {
+        self.state().queue.extend(samples);
+    }
+
+    /// Returns one in `share` of what it hears, as the wires of a telephone do; `None`: nothing.
+    pub fn echo(&self, share: Option<i16>) {
+        self.state().returned = share;
+    }
+
+    /// When it began to say what was queued last.
+    pub fn began(&self) -> Option<SystemTime> {
+        self.state().began
+    }
+
+    /// When something audible came first since [`Telephone::hear_afresh`].
+    pub fn sounded(&self) -> Option<SystemTime> {
+        self.state().sounded
+    }
+
     /// Forgets what was heard and how even it was.
     pub fn hear_afresh(&self) {
         let mut state = self.state();
+        state.sounded = None;
         state.heard.clear();
         state.longest_gap = Duration::ZERO;
     }
@@ -292,14 +327,25 @@ impl State {
                 if let Some(last) = self.last_sound.replace(now) {
                     self.longest_gap = self.longest_gap.max(now - last);
                 }
+                if self.sounded.is_none() && frame.samples().iter().any(|s| s.unsigned_abs() > AUDIBLE) {
+                    self.sounded = Some(SystemTime::now());
+                }
+                let begins = !self.queue.is_empty() && !self.saying;
+                if begins {
+                    self.began = Some(SystemTime::now());
+                }
                 self.heard.extend(frame.samples());
                 let excess = self.heard.len().saturating_sub(MEMORY * sample_rate as usize);
                 self.heard.drain(..excess);
-                let mut frame = PcmFrame::silence(frame.samples().len());
-                for sample in frame.samples_mut() {
+                let mut said = PcmFrame::silence(frame.samples().len());
+                for (sample, heard) in said.samples_mut().iter_mut().zip(frame.samples()) {
                     *sample = self.queue.pop_front().unwrap_or_else(|| self.hummed(sample_rate));
+                    if let Some(share) = self.returned {
+                        *sample = sample.saturating_add(heard / share);
+                    }
                 }
-                return Some(FromHandset::Sound(frame));
+                self.saying = !self.queue.is_empty();
+                return Some(FromHandset::Sound(said));
             }
             FromLine::Busy => panic!("another telephone is plugged in"),
             FromLine::Info(_) => {}

@@ -7,7 +7,7 @@
 
 mod line;
 mod peers;
-mod sound;
+pub mod sound;
 
 use dialtone_media::echo::EchoCanceller;
 use dialtone_media::modem_tone::DataWatch;
