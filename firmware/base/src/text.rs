@@ -8,6 +8,13 @@ use core::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
+/// Neither a control character nor one that changes what the text around it looks like: marks, embeddings, overrides and isolates of
+/// direction, ends of line and paragraph, zero width (Unicode Standard Annex 9).
+fn is_harmless(character: char) -> bool {
+    let disguises = matches!(character, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    !character.is_control() && !disguises
+}
+
 /// UTF-8 text of at most `N` bytes.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -22,7 +29,7 @@ impl<const N: usize> Text<N> {
     /// As much of `text` as fits, cut between characters, control characters left out.
     pub fn lossy(text: &str) -> Self {
         let mut out = heapless::String::new();
-        for character in text.chars().filter(|character| !character.is_control()) {
+        for character in text.chars().filter(|character| is_harmless(*character)) {
             if out.push(character).is_err() {
                 break;
             }
@@ -34,7 +41,7 @@ impl<const N: usize> Text<N> {
     pub fn from_wire(bytes: &[u8]) -> Self {
         let mut out = heapless::String::new();
         for chunk in bytes.utf8_chunks() {
-            for character in chunk.valid().chars().filter(|character| !character.is_control()) {
+            for character in chunk.valid().chars().filter(|character| is_harmless(*character)) {
                 if out.push(character).is_err() {
                     return Self(out);
                 }
@@ -96,6 +103,8 @@ mod tests {
     #[test]
     fn hostile_names_are_cut_between_characters_and_lose_their_controls() {
         assert_eq!(Text::<4>::lossy("aé€b").as_str(), "aé");
+        // A caller's number written backwards would be another's.
+        assert_eq!(Text::<16>::lossy("\u{202e}1002\u{202c} \u{2028}a").as_str(), "1002 a");
         assert_eq!(Text::<16>::from_wire(b"tv\x00\x1b[2J\xff!").as_str(), "tv[2J?!");
     }
 }
