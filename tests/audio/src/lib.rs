@@ -3,6 +3,10 @@
 //! No sockets: the media engine alone, in virtual time, repeatable from a seed. [`transmit`] is the call, [`speech`] the material
 //! (Debian's `asterisk-core-sounds-en-wav`), [`pesq`] asks the Python package of that name (ITU-T P.862.1, narrow band).
 
+pub mod compare;
+pub mod far_end;
+pub mod house;
+pub mod listening;
 pub mod pesq;
 pub mod speech;
 

@@ -64,9 +64,14 @@ pub struct Setup {
     pub far_side: Box<dyn FarSide>,
     /// A telephone operator there; [`Setup::with_operator`] makes one.
     pub operator: Option<Rc<RefCell<Operator>>>,
+    /// Put between the ISP and everything beyond it, the operator too: somebody who listens, or speaks in its place.
+    pub between: Option<Between>,
     /// What is set otherwise than out of the box, in force from the start.
     pub settings: fn(&mut Settings),
 }
+
+/// Wraps a far side.
+pub type Between = Box<dyn FnOnce(Box<dyn FarSide>) -> Box<dyn FarSide>>;
 
 /// A home in virtual time.
 pub struct Scenario {
@@ -90,6 +95,7 @@ impl Default for Setup {
             isp: IspProfile::default(),
             far_side: Box::new(Echo),
             operator: None,
+            between: None,
             settings: |_| {},
         }
     }
@@ -122,6 +128,10 @@ impl Setup {
                 (list, Box::new(WithOperator { operator, beyond: self.far_side }))
             }
             None => (list, self.far_side),
+        };
+        let far_side = match self.between {
+            Some(between) => between(far_side),
+            None => far_side,
         };
         let names = NameServers::new(Box::new(list));
         let isp = Isp::new(self.isp, names, far_side, random.derive_seed());

@@ -16,6 +16,8 @@ pub struct Described {
     pub address: SocketAddrV4,
     /// Payload types in order of preference, with name and clock rate as in `rtpmap`.
     pub payloads: Vec<(u8, String)>,
+    /// `fmtp` of a payload type.
+    pub formats: Vec<(u8, String)>,
     /// It sends.
     pub sends: bool,
     /// It receives.
@@ -26,7 +28,7 @@ impl Described {
     /// Reads a description; `None` without an audio stream over `RTP/AVP`.
     pub fn read(sdp: &str) -> Option<Self> {
         let (mut session_host, mut host, mut port, mut direction) = (None, None, None, "sendrecv");
-        let (mut payloads, mut in_audio) = (Vec::<(u8, String)>::new(), false);
+        let (mut payloads, mut formats, mut in_audio) = (Vec::<(u8, String)>::new(), Vec::new(), false);
         for line in sdp.lines().map(str::trim) {
             let Some((kind, value)) = line.split_once('=') else { continue };
             let in_session = port.is_none() && !in_audio;
@@ -58,6 +60,12 @@ impl Described {
                 "a" if in_audio || in_session => match value {
                     "sendrecv" | "sendonly" | "recvonly" | "inactive" => direction = value,
                     _ => {
+                        let format = value.strip_prefix("fmtp:").and_then(|format| format.split_once(' '));
+                        if let Some((number, text)) = format
+                            && let Ok(number) = number.parse::<u8>()
+                        {
+                            formats.push((number, text.trim().to_string()));
+                        }
                         let map = value.strip_prefix("rtpmap:").and_then(|map| map.split_once(' '));
                         let Some((number, name)) = map else { continue };
                         let Ok(number) = number.parse::<u8>() else { continue };
@@ -72,6 +80,7 @@ impl Described {
         Some(Self {
             address: SocketAddrV4::new(host.or(session_host)?, port?),
             payloads,
+            formats,
             sends: matches!(direction, "sendrecv" | "sendonly"),
             receives: matches!(direction, "sendrecv" | "recvonly"),
         })
@@ -190,7 +199,11 @@ impl Media {
             (false, true) => "recvonly",
             (false, false) => "inactive",
         };
-        let map = format!("a=rtpmap:{} {}\r\n", self.payload, self.name);
+        let mut map = format!("a=rtpmap:{} {}\r\n", self.payload, self.name);
+        // Who sends back what comes can say of itself what the other side says: redundancy of Opus above all.
+        if let Some((number, text)) = offer.formats.iter().find(|(number, _)| *number == self.payload) {
+            map += &format!("a=fmtp:{number} {text}\r\n");
+        }
         let mut list = self.payload.to_string();
         let events = offer.payload("telephone-event/8000").or(offer.payload("telephone-event"));
         let events = events.filter(|_| self.knows_events);
@@ -402,12 +415,14 @@ mod tests {
     #[test]
     fn an_answer_mirrors_hold_and_takes_the_first_codec_it_knows() {
         let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-                     m=audio 4000 RTP/AVP 18 96 8 97\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\n";
+                     m=audio 4000 RTP/AVP 18 96 8 97\r\na=rtpmap:96 opus/48000/2\r\n\
+                     a=fmtp:96 useinbandfec=1\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\n";
         let mut random = Random::new(dialtone_base::Seed::from_number(1));
         let mut media = Media::new("203.0.113.60:20000".parse().unwrap(), &mut random);
         media.playing = Playing::Echo(Duration::from_millis(0));
         let answer = media.answer(Instant::START, offer).unwrap();
         assert!(answer.contains("m=audio 20000 RTP/AVP 96 97") && answer.contains("a=recvonly"), "{answer}");
+        assert!(answer.contains("a=fmtp:96 useinbandfec=1\r\n"), "{answer}");
         media.playing = Playing::Voice { samples: vec![], at: 0 };
         assert!(media.answer(Instant::START, offer).unwrap().contains("RTP/AVP 8 97"));
         assert_eq!(media.answer(Instant::START, "v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 1 RTP/AVP 18\r\n"), None);
