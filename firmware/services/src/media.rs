@@ -249,7 +249,7 @@ impl MediaService {
         let now = now();
         let (packet, slots) = (&mut self.packet, &mut self.slots);
         let Some(ear) = self.ears.get_mut(index) else { return };
-        let id = ear.id;
+        let (id, rate) = (ear.id, ear.rate());
         ear.listen(captured.samples_mut());
         while let Some(key) = ear.next_key() {
             let _ = self.control.reports.try_send(Report::Key { line: id, key });
@@ -276,7 +276,7 @@ impl MediaService {
             match voice {
                 Voice::Call(call) => {
                     if let Some(slot) = slots.iter_mut().find(|slot| slot.call() == Some(*call)) {
-                        slot.pull(now, ear.rate(), said);
+                        slot.pull(now, rate, said);
                     }
                 }
                 Voice::Line(_) => ear.pull_from_line(said),
@@ -295,7 +295,7 @@ impl MediaService {
                         let hide = self.ears.get(index).is_some_and(Ear::hides);
                         slot.data(modem);
                         slot.silence(silence.clone());
-                        slot.push(now, &mut out, hide, packet);
+                        slot.push(now, rate, &mut out, hide, packet);
                     }
                 }
                 Voice::Line(other) => {
@@ -334,7 +334,7 @@ impl MediaService {
                 }
             }
             Order::Stream { call, config, keys_by_signalling } => {
-                // The rate of the line that will hear it; the wider one when none is joined yet.
+                // Of the line that is joined; a slot follows when one is joined later.
                 let seed = self.random.derive_seed();
                 let rate = self.rate_of(call);
                 if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {

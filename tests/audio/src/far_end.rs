@@ -202,6 +202,9 @@ impl State {
         if self.ours != datagram.to {
             self.begin(now, datagram, payload_type, sequence);
         }
+        // After a hold it goes on speaking.
+        self.next.get_or_insert(now + self.phase);
+        self.next_report.get_or_insert(now + REPORT);
         self.theirs = datagram.from;
         self.their_source = u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]);
         let highest = self.highest.unwrap_or(u32::from(sequence));

@@ -14,10 +14,10 @@ use dialtone_hal_api::line::PcmFrame;
 use dialtone_media::codec::CodecPool;
 use dialtone_media::comfort_noise::RoomNoise;
 use dialtone_media::{Event, Session, Setup, StreamConfig};
-use dialtone_signal::{Rate, Resampler, dtmf};
+use dialtone_signal::{Rate, dtmf};
 use heapless::Deque;
 
-use super::{FRAME, Report};
+use super::Report;
 use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, UdpSocket, ZoneNet};
 use crate::state::now;
 
@@ -45,8 +45,6 @@ pub(super) struct Slot {
     is_data: bool,
     /// Sounds keys for peers that understand nothing else.
     tones: dtmf::Generator,
-    up: Resampler,
-    down: Resampler,
     reports: Deque<Report, 8>,
 }
 
@@ -64,8 +62,6 @@ impl Slot {
             keys_by_signalling: false,
             is_data: false,
             tones: dtmf::Generator::new(Rate::Narrow),
-            up: Resampler::new(),
-            down: Resampler::new(),
             reports: Deque::new(),
         }
     }
@@ -164,26 +160,27 @@ impl Slot {
         if !self.streaming {
             return said.fill(0);
         }
-        if rate == self.rate {
-            return self.session.pull_pcm(now, said);
-        }
-        let mut own = [0; FRAME];
-        let own = own.get_mut(..self.frame()).unwrap_or_default();
-        self.session.pull_pcm(now, own);
-        self.up.convert(own, said);
+        self.follow(rate);
+        self.session.pull_pcm(now, said);
     }
 
     /// Ten milliseconds for the far end. `hide`: there is a key in it, which goes another way if there is one.
-    pub fn push(&mut self, now: Instant, frame: &mut PcmFrame, hide: bool, packet: &mut [u8]) {
+    pub fn push(
+        &mut self,
+        now: Instant,
+        rate: u32,
+        frame: &mut PcmFrame,
+        hide: bool,
+        packet: &mut [u8],
+    ) {
         if !self.streaming {
             return;
         }
-        let mut own = [0; FRAME];
-        let own = own.get_mut(..self.frame()).unwrap_or_default();
+        self.follow(rate);
+        let own = frame.samples_mut();
         if hide && self.keys_apart() {
-            frame.samples_mut().fill(0);
+            own.fill(0);
         }
-        self.down.convert(frame.samples(), own);
         if self.tones.is_sounding() {
             self.tones.fill(own);
         }
@@ -246,8 +243,13 @@ impl Slot {
         self.keys_by_signalling || events
     }
 
-    fn frame(&self) -> usize {
-        self.rate as usize / 100
+    /// Works at the rate of the line it is joined with: when its stream begins nobody may be.
+    fn follow(&mut self, rate: u32) {
+        if rate != self.rate {
+            self.rate = rate;
+            self.tones = dtmf::Generator::new(Rate::from_hertz(rate).unwrap_or_default());
+            self.session.set_line_rate(rate);
+        }
     }
 }
 

@@ -121,12 +121,12 @@ impl Codec {
         }
     }
 
-    /// Samples in a second it works with on a line of `line_rate`.
-    pub const fn sample_rate(self, line_rate: u32) -> u32 {
+    /// Samples in a second it works with, when Opus works with `opus_rate`.
+    pub const fn sample_rate(self, opus_rate: u32) -> u32 {
         match self {
             Self::Pcmu | Self::Pcma => 8_000,
             Self::G722 => 16_000,
-            Self::Opus => line_rate,
+            Self::Opus => opus_rate,
         }
     }
 

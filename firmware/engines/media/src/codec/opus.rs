@@ -79,6 +79,11 @@ impl CodecPool {
         Self(Arc::new(Mutex::new(RefCell::new(store))))
     }
 
+    /// Samples in a second its states work with, whatever line a call is on.
+    pub fn sample_rate(&self) -> u32 {
+        self.with(|store| store.sample_rate)
+    }
+
     /// Calls that may still take Opus.
     pub fn available(&self) -> usize {
         self.with(|store| store.encoders.len().min(store.decoders.len()))

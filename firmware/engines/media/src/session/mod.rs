@@ -191,6 +191,13 @@ impl Session {
         self.config = Some(config);
     }
 
+    /// From now on a line of this rate, 8000 or 16000, speaks and hears. What it is joined with may not be known when a stream begins.
+    pub fn set_line_rate(&mut self, sample_rate: u32) {
+        self.setup.sample_rate = sample_rate;
+        self.sender.set_line_rate(sample_rate);
+        self.receiver.set_line_rate(sample_rate);
+    }
+
     /// Ends the stream and gives its Opus states back.
     pub fn stop(&mut self) {
         self.config = None;

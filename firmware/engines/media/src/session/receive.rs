@@ -33,6 +33,7 @@ const TONE_LEVEL: f32 = -16.0;
 
 pub(super) struct Receiver {
     pool: CodecPool,
+    opus_rate: u32,
     line_rate: u32,
     jitter: JitterBuffer,
     decoder: Decoder,
@@ -67,6 +68,7 @@ pub(super) struct Receiver {
 impl Receiver {
     pub fn new(pool: CodecPool) -> Self {
         Self {
+            opus_rate: pool.sample_rate(),
             pool,
             line_rate: 8000,
             jitter: JitterBuffer::new(8),
@@ -110,6 +112,16 @@ impl Receiver {
         self.played = 0;
         self.concealed = 0;
         self.take_decoder(config.codec);
+    }
+
+    /// Another line listens from now on.
+    pub fn set_line_rate(&mut self, line_rate: u32) {
+        if line_rate != self.line_rate {
+            self.line_rate = line_rate;
+            self.doubler = Doubler::default();
+            self.halver = Halver::default();
+            self.tone = None;
+        }
     }
 
     pub fn stop(&mut self) {
@@ -487,7 +499,7 @@ impl Receiver {
     }
 
     fn sample_rate(&self) -> u32 {
-        self.decoder.codec().sample_rate(self.line_rate)
+        self.decoder.codec().sample_rate(self.opus_rate)
     }
 
     fn per_millisecond(&self) -> usize {

@@ -24,6 +24,7 @@ pub(super) struct Sender {
     pub mute: bool,
     pub events: EventSender,
     encoder: Encoder,
+    opus_rate: u32,
     line_rate: u32,
     octets: u32,
     reported: u32,
@@ -46,6 +47,7 @@ pub(super) struct Sender {
 impl Sender {
     pub fn new(pool: CodecPool, random: &mut Random) -> Self {
         Self {
+            opus_rate: pool.sample_rate(),
             pool,
             ssrc: random.next_u32(),
             packets: 0,
@@ -85,6 +87,15 @@ impl Sender {
         self.silence = None;
         self.loss = 0;
         self.take_encoder(config);
+    }
+
+    /// Another line speaks from now on.
+    pub fn set_line_rate(&mut self, line_rate: u32) {
+        if line_rate != self.line_rate {
+            self.line_rate = line_rate;
+            self.doubler = Doubler::default();
+            self.halver = Halver::default();
+        }
     }
 
     pub fn stop(&mut self) {
@@ -199,7 +210,7 @@ impl Sender {
     }
 
     fn collect(&mut self, codec: Codec, samples: &[i16]) {
-        let rate = codec.sample_rate(self.line_rate);
+        let rate = codec.sample_rate(self.opus_rate);
         let length = samples.len() * rate as usize / self.line_rate.max(1) as usize;
         let Some(room) = self.samples.get_mut(self.filled..self.filled + length) else { return };
         match rate.cmp(&self.line_rate) {

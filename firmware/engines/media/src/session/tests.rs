@@ -156,6 +156,27 @@ fn each_hears_the_other_with_every_codec_on_every_line() {
     }
 }
 
+#[test]
+fn a_narrow_line_takes_a_call_that_began_on_a_wide_one_and_gives_it_back() {
+    for codec in Codec::ALL {
+        // The pool's Opus stays at 16 kHz all along.
+        let mut pair = Pair::new(codec, 16_000, 1);
+        for rate in [8_000, 16_000] {
+            pair.rate = rate;
+            for session in &mut pair.sessions {
+                session.set_line_rate(rate);
+            }
+            pair.run(50, [440.0, 1000.0]);
+            let [alice, bob] = pair.run(40, [440.0, 1000.0]);
+            for (sound, frequency) in [(bob, 440.0), (alice, 1000.0)] {
+                let share = purity(&sound, frequency, rate);
+                assert!(share > 0.98, "{codec:?} at {rate}: {share}");
+            }
+            assert_eq!(pair.sessions[0].drops().total(), 0, "{codec:?}");
+        }
+    }
+}
+
 /// How many samples two recordings of sound are apart at most in loudness: 0 is silence all along.
 fn loud(sound: &[i16]) -> f32 {
     crate::pitch::power(sound)
