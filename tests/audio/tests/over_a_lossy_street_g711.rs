@@ -14,6 +14,13 @@ fn g711_is_clear_and_losses_are_concealed_better_than_spandsp_does() {
         let what = format!("{voice:?}, line {} to the far end", line + 1);
         let said = listening::judge(&mut house, &what, &clips, |house, clip| house.line_to_far_end(line, clip));
         assert!(said.score >= 4.0, "{what}: {said:?}");
+        // Both at once: neither is cut off by the other.
+        let what = format!("{voice:?}, line {} to the far end, which talks too", line + 1);
+        let said = listening::judge(&mut house, &what, &clips, |house, clip| {
+            house.far_end.say(&clips[0]);
+            house.line_to_far_end(line, clip)
+        });
+        println!("{said:?}");
         // What of the far end's words is lost, we conceal; spandsp has 2.90 and 2.34.
         for (percent, bar) in [(0.0, 4.0), (5.0, 3.1), (10.0, 2.7)] {
             house.lose(percent);

@@ -241,5 +241,5 @@ const PEAK_WIDTH: usize = 3;
 const STEADY_FRAMES: u32 = 8;
 /// A sample of this size was clipped: full scale, or the largest of µ-law (32124) and A-law (32256).
 const CLIPPED: u16 = 32_000;
-/// Mean square of a far signal whose echo nobody hears: about −80 dBm0.
-const QUIET: f32 = 4.0;
+/// Mean square of a far signal whose echo nobody hears: about −66 dBm0, just above the silence of A-law, which is steps of ±8.
+const QUIET: f32 = 100.0;

@@ -94,7 +94,8 @@ impl Suppressor {
         // Opens within the frame, closes over three.
         let gain = if target > self.gain { target } else { (self.gain - 0.34).max(target) };
         let slope = (gain - self.gain) / self.hop as f32;
-        let level = libm::sqrtf(self.background.level());
+        // After seconds of speech without a pause its quietest moment passes for the room: noise is never louder than what it replaces.
+        let level = libm::sqrtf(self.background.level().min(heard.error / self.hop as f32));
         for sample in samples.iter_mut() {
             self.gain += slope;
             let noise = level * self.next_noise();

@@ -255,6 +255,21 @@ fn near_speech_passes_the_suppressor() {
 }
 
 #[test]
+fn after_a_long_sentence_nothing_louder_than_the_room_takes_its_place() {
+    let mut talk = Noise::new(8).samples(5.0, LEVEL / 4.0);
+    talk.extend(Noise::new(9).samples(1.0, 3.0));
+    // The far end is silent as A-law is, and speaks.
+    let idle: Vec<i16> = (0..talk.len()).map(|at| if at % 3 == 0 { -8 } else { 8 }).collect();
+    for far in [idle, Noise::new(10).babble(6.0, LEVEL)] {
+        let result = returned(&mut EchoCanceller::new(8000, 128), &far, &talk);
+        for (at, heard) in result[5 * RATE..].chunks(RATE / 10).enumerate() {
+            let level = power_db(heard);
+            assert!(level < power_db(&talk[5 * RATE..]) + 3.0, "{level} dB {at}00 ms after the last word");
+        }
+    }
+}
+
+#[test]
 fn a_quiet_person_under_a_loud_one_is_heard_on_a_line_without_echo_5() {
     for seed in 0..4 {
         let far = Noise::new(seed).babble(6.0, LEVEL);
