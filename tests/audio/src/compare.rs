@@ -20,7 +20,8 @@ pub fn lag(said: &[i16], heard: &[i16], most: usize) -> Option<usize> {
         }
         product / (energy * theirs).sqrt()
     };
-    let (at, alike) = (0..=most).map(|lag| (lag, alike(lag))).max_by(|one, other| one.1.total_cmp(&other.1))?;
+    let (at, alike) =
+        (0..=most).map(|lag| (lag, alike(lag))).max_by(|one, other| one.1.total_cmp(&other.1))?;
     (alike > 0.5).then_some(at)
 }
 

@@ -273,7 +273,8 @@ impl State {
         let mut packet = vec![0x81, 200, 0, 12];
         packet.extend(SOURCE.to_be_bytes());
         let sent = self.sent.len() as u32;
-        for word in [0, 0, sent * 160, sent, sent * 160, self.their_source, fraction << 24 | lost, highest, 0, 0, 0]
+        for word in
+            [0, 0, sent * 160, sent, sent * 160, self.their_source, fraction << 24 | lost, highest, 0, 0, 0]
         {
             packet.extend(word.to_be_bytes());
         }

@@ -5,7 +5,7 @@ use dialtone_audio_tests::{listening, speech};
 
 #[test]
 fn one_telephone_hears_the_other_clearly_and_soon() {
-    let clips = speech::clips(4).expect("Debian package asterisk-core-sounds-en-wav");
+    let clips = speech::clips(3).expect("Debian package asterisk-core-sounds-en-wav");
     let mut house = House::new(|settings| accounts(settings, "pcmu", "pcmu"), None);
     for (place, caller, keys) in [
         ("inside the home", 0, "**2"),

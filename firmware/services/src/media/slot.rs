@@ -165,14 +165,7 @@ impl Slot {
     }
 
     /// Ten milliseconds for the far end. `hide`: there is a key in it, which goes another way if there is one.
-    pub fn push(
-        &mut self,
-        now: Instant,
-        rate: u32,
-        frame: &mut PcmFrame,
-        hide: bool,
-        packet: &mut [u8],
-    ) {
+    pub fn push(&mut self, now: Instant, rate: u32, frame: &mut PcmFrame, hide: bool, packet: &mut [u8]) {
         if !self.streaming {
             return;
         }
