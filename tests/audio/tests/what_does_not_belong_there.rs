@@ -129,11 +129,11 @@ fn nothing_is_heard_that_nobody_said() {
             let mark = far_end.arrived();
             phone.say(&sound::tones(&[(700.0, -10.0)], rate, Duration::from_secs(20)));
             Timer::after_secs(1).await;
-            phone.flash(Duration::from_millis(150)).await;
+            phone.flash(Duration::from_millis(400)).await;
             assert!(phone.until_hears(&[350.0, 440.0], Duration::from_secs(3)).await, "dial tone");
             Timer::after_secs(3).await;
             let held = far_end.arrivals(mark).last().map(|packet| now().since(packet.at));
-            phone.flash(Duration::from_millis(150)).await;
+            phone.flash(Duration::from_millis(400)).await;
             let began = now();
             assert!(phone.until_hears(&[1000.0], Duration::from_secs(3)).await, "the far end is back");
             (held, now().since(began))
