@@ -135,6 +135,8 @@ pub(crate) struct AccountState {
     /// A ping over a connection is unanswered since; it failed then.
     pub pong_by: Option<Instant>,
     pub probing: Probing,
+    /// What the server calls itself, in few bytes.
+    pub server_name: Option<u32>,
 }
 
 impl AccountState {
@@ -168,6 +170,7 @@ impl AccountState {
             keep_alive: None,
             pong_by: None,
             probing: Probing::Untried,
+            server_name: None,
         }
     }
 

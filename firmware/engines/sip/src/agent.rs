@@ -142,6 +142,7 @@ struct Asked {
     client: TransactionId,
     purpose: Purpose,
     account: u8,
+    sent: Instant,
     /// Challenges answered already.
     tries: u8,
     /// Silence until then means that another server is tried.
@@ -166,6 +167,10 @@ pub struct UserAgent {
     local: Option<Ipv4Addr>,
     is_shut: bool,
     accounts: Vec<AccountState, ACCOUNTS>,
+    /// New settings that wait until the accounts they change are no longer registered; at the latest then.
+    coming: Option<(Config, Instant)>,
+    /// Those accounts, a bit for each.
+    leaving: u8,
     calls: Box<[Option<Call>]>,
     /// What each call offered or answered last, or is offering.
     bodies: Box<[StoredBody]>,
@@ -245,6 +250,8 @@ impl UserAgent {
             local: None,
             is_shut: false,
             accounts,
+            coming: None,
+            leaving: 0,
             calls: alloc::vec![None; calls].into_boxed_slice(),
             bodies: (0..calls).map(|_| StoredBody::new(body)).collect(),
             dialogs: alloc::vec![None; calls * 2 + 2].into_boxed_slice(),
@@ -330,6 +337,16 @@ impl UserAgent {
             return self.poll(now, out);
         }
         Output::Wait(self.deadline(now))
+    }
+
+    /// Whether everything is said after [`Input::Shutdown`]: bindings taken away, calls ended, or given up. Whoever stops the router waits for
+    /// it, but no longer than two seconds or so: a server that does not answer keeps nobody.
+    pub fn is_at_rest(&self) -> bool {
+        let is_leaving = self
+            .accounts
+            .iter()
+            .any(|state| state.registered.iter().any(|number| number.registration.is_leaving()));
+        !is_leaving && self.calls.iter().flatten().next().is_none()
     }
 
     /// How often what was rejected.

@@ -286,6 +286,9 @@ impl UserAgent {
                 return;
             }
         }
+        if matches!(status, 403 | 404 | 480 | 481) {
+            self.doubt(now, asked.account);
+        }
         if matches!(status, 503 | 430) && self.try_other_server(now, asked.account, index) {
             return;
         }

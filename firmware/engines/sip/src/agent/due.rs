@@ -16,6 +16,7 @@ impl UserAgent {
             self.keep_alive(now);
             self.run_beside(now);
         }
+        self.run_coming(now);
         for index in 0..self.calls.len() {
             self.run_call(now, index);
         }
@@ -118,6 +119,7 @@ impl UserAgent {
                 consider(asked.patience);
             }
         }
+        consider(self.coming.as_ref().map(|(_, by)| *by));
         consider(self.transactions_due);
         earliest.map(|at| at.max(now))
     }

@@ -12,7 +12,7 @@ use super::long::Beside;
 use super::{Purpose, UserAgent};
 use crate::account::{AccountState, Probing, Way};
 use crate::call::State;
-use crate::config::{Config, HostName, Registering};
+use crate::config::{ACCOUNTS, Config, HostName, Registering};
 use crate::framing::Framer;
 use crate::interface::{Answer, Cause, ConnectionId, OfferReason, Output, QueryId, Rejected, Via};
 use crate::locate::{Found, Site, Target};
@@ -28,6 +28,8 @@ const KEEP_ALIVE_SPREAD: Duration = Duration::from_secs(5);
 const PONG: Duration = Duration::from_secs(10);
 /// After an address change, a call waits so long for the registration before it asks for a new offer.
 const RE_REGISTER: Duration = Duration::from_secs(3);
+/// An account that changed waits so long for its old registrar's answer.
+const LEAVE: Duration = Duration::from_secs(2);
 /// A look-up's account is above this bit of its name; above that, whether it is for where we were sent.
 const QUERY_ACCOUNT: u32 = 24;
 const QUERY_REDIRECTED: u32 = 28;
@@ -130,14 +132,61 @@ impl UserAgent {
         }
     }
 
-    /// New settings: accounts that are the same go on as they were.
+    /// New settings: accounts that are the same go on as they were. Those that changed or went take their bindings away first (RFC 3261
+    /// section 10.2.2), by their old name and password; what is new begins when that is done, or [`LEAVE`] later.
     pub(super) fn configure(&mut self, now: Instant, config: &Config) {
+        for account in 0..self.accounts.len() {
+            if self.is_changed(account, config) && self.leave_registrar(now, account) {
+                self.leaving |= 1 << account;
+            }
+        }
+        let by = self.coming.take().map_or(now + LEAVE, |(_, by)| by);
+        if self.leaving == 0 {
+            self.apply(now, config);
+        } else {
+            self.coming = Some((config.clone(), by));
+        }
+    }
+
+    /// New settings begin when nothing of the old ones is registered any more.
+    pub(super) fn run_coming(&mut self, now: Instant) {
+        let Some((_, by)) = &self.coming else { return };
+        let is_leaving = self.accounts.iter().enumerate().any(|(account, state)| {
+            self.leaving & 1 << account != 0
+                && state.registered.iter().any(|number| number.registration.is_leaving())
+        });
+        if (!is_leaving || *by <= now)
+            && let Some((config, _)) = self.coming.take()
+        {
+            self.apply(now, &config);
+        }
+    }
+
+    fn is_changed(&self, account: usize, config: &Config) -> bool {
+        self.config.accounts.get(account) != config.accounts.get(account) || self.config.port != config.port
+    }
+
+    /// Takes the bindings of one account away; `false`: there are none, or no way to say so.
+    fn leave_registrar(&mut self, now: Instant, account: usize) -> bool {
+        let Some(state) = self.accounts.get_mut(account) else { return false };
+        let can = matches!(state.way, Way::Open { .. }) && self.local.is_some() && !self.is_shut;
+        if can {
+            for number in &mut state.registered {
+                number.registration.remove(now);
+            }
+        }
+        can && state.registered.iter().any(|number| number.registration.is_leaving())
+    }
+
+    fn apply(&mut self, now: Instant, config: &Config) {
         let limits = self.config.limits;
+        let leaving = core::mem::take(&mut self.leaving);
+        let mut changed = heapless::Vec::<usize, ACCOUNTS>::new();
         for index in 0..self.accounts.len().max(config.accounts.len()) {
-            let (old, new) = (self.config.accounts.get(index), config.accounts.get(index));
-            if old == new && self.config.port == config.port {
+            if !self.is_changed(index, config) && leaving & 1 << index == 0 {
                 continue;
             }
+            let new = config.accounts.get(index);
             let account = index as u8;
             for call in 0..self.calls.len() {
                 if self.call(call).is_some_and(|call| call.account == account && !call.over) && new.is_none()
@@ -156,15 +205,10 @@ impl UserAgent {
                         let _ = self.accounts.push(state);
                     }
                 }
+                let _ = changed.push(index);
             }
         }
         self.accounts.truncate(config.accounts.len());
-        let changed: heapless::Vec<usize, 8> = (0..config.accounts.len())
-            .filter(|index| {
-                self.config.accounts.get(*index) != config.accounts.get(*index)
-                    || self.config.port != config.port
-            })
-            .collect();
         self.config = config.clone();
         self.config.limits = limits;
         if self.local.is_some() {

@@ -255,10 +255,12 @@ impl UserAgent {
         let own = config.numbers.get(usize::from(call.number)).map_or("", |number| number.as_str());
         let host = Host::parse(&config.domain).ok_or(Rejected::UnknownAccount)?;
         let (mut contact, mut diversion) = (String::<URI>::new(), String::<URI>::new());
+        // RFC 5806 section 4. Whether somebody was talking only the exchange knows.
+        let reason = if call.ring_again.is_some() { "no-answer" } else { "unconditional" };
         let to = SipUri { user: to, host, port: None };
         let own = SipUri { user: own, host, port: None };
         core::fmt::Write::write_fmt(&mut contact, format_args!("<{to}>")).map_err(|_| Rejected::TooLong)?;
-        core::fmt::Write::write_fmt(&mut diversion, format_args!("<{own}>;reason=unconditional"))
+        core::fmt::Write::write_fmt(&mut diversion, format_args!("<{own}>;reason={reason}"))
             .map_err(|_| Rejected::TooLong)?;
         let server =
             self.call_mut(index).and_then(|call| call.waiting.take()).ok_or(Rejected::WrongState)?.server;

@@ -20,6 +20,8 @@ use crate::registration::Outcome;
 use crate::transaction::TransactionId;
 use crate::transport::{Flow, Transport};
 
+/// A keep-alive answered later than this had to be repeated: something happened.
+const SLOW: Duration = Duration::from_millis(1000);
 /// Looked again whether there is a way.
 const NO_WAY: Duration = Duration::from_millis(1000);
 
@@ -165,6 +167,12 @@ impl UserAgent {
         self.register_outcome(now, account, number, outcome);
         if matches!(outcome, Outcome::Granted(_)) {
             self.way_works(now, account);
+            if flow.transport() == Transport::Udp
+                && let Some(state) = self.accounts.get_mut(usize::from(account))
+                && let Some(entry) = state.registered.get_mut(usize::from(number))
+            {
+                entry.registration.check_soon(now, &mut self.random);
+            }
             if changed {
                 self.register_again(now, account);
             } else {
@@ -258,6 +266,9 @@ impl UserAgent {
                 }
             }
             _ => {
+                if matches!(status, 403 | 404 | 480 | 481) {
+                    self.doubt(now, account);
+                }
                 let after = response.retry_after().map(|after| after.seconds);
                 self.subscription_refused(now, account, status, after);
             }
@@ -344,6 +355,31 @@ impl UserAgent {
         Ok(())
     }
 
+    /// Something is strange about the server: it may have lost our bindings.
+    pub(super) fn doubt(&mut self, now: Instant, account: u8) {
+        if let Some(state) = self.accounts.get_mut(usize::from(account)) {
+            for number in &mut state.registered {
+                number.registration.doubt(now, &mut self.random);
+            }
+        }
+    }
+
+    /// An answer to our OPTIONS: a sign of trouble?
+    pub(super) fn examine_probe(&mut self, now: Instant, asked: Asked, response: &Message<'_>) {
+        let status = response.status().map_or(0, |status| status.code());
+        let is_slow = now.since(asked.sent) > SLOW;
+        let name = response.line(Name::Server).map(digest_of);
+        let Some(state) = self.accounts.get_mut(usize::from(asked.account)) else { return };
+        let is_other = match (state.server_name, name) {
+            (Some(known), Some(name)) => known != name,
+            _ => false,
+        };
+        state.server_name = name.or(state.server_name);
+        if status >= 500 || is_slow || is_other {
+            self.doubt(now, asked.account);
+        }
+    }
+
     /// An answer to our OPTIONS, or its silence.
     pub(super) fn probed(&mut self, now: Instant, account: u8, answered: bool) {
         let Some(state) = self.accounts.get_mut(usize::from(account)) else { return };
@@ -397,6 +433,11 @@ fn is_same_number(ours: &str, theirs: &str) -> bool {
     digits(ours).min(digits(theirs)) >= 6
         && (ours.ends_with(theirs) || theirs.ends_with(ours))
         && ours.bytes().chain(theirs.bytes()).all(|byte| byte.is_ascii_digit())
+}
+
+/// A server's name in few bytes (FNV-1a): only a change matters.
+fn digest_of(name: &[u8]) -> u32 {
+    name.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// How long the registrar keeps our Contact (section 10.2.4): the parameter of ours, else Expires.

@@ -53,6 +53,7 @@ impl UserAgent {
             Purpose::Subscribe { .. } => self.subscribed(now, asked, message),
             Purpose::Probe { account } => {
                 self.probed(now, account, true);
+                self.examine_probe(now, asked, message);
                 self.way_works(now, account);
             }
             Purpose::Invite { .. } => {}

@@ -170,7 +170,7 @@ impl UserAgent {
         self.scratch = scratch;
         let Some(client) = sent? else { return Ok(()) };
         if let Some(entry) = self.asked.get_mut(place) {
-            *entry = Some(Asked { client, purpose, account, tries, patience, is_done: false });
+            *entry = Some(Asked { client, purpose, account, sent: now, tries, patience, is_done: false });
         }
         if let (Purpose::Invite { call } | Purpose::Reinvite { call }, true) = (purpose, true)
             && let Some(call) = self.call_mut(call)

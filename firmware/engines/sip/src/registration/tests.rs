@@ -139,3 +139,49 @@ fn thousands_of_neighbours_do_not_return_at_once() {
     let late = first_hour.iter().skip(1800).max().copied().unwrap_or(0);
     assert!(late <= 40, "while it is dead: {late} in one second");
 }
+
+#[test]
+fn thousands_of_homes_that_watch_their_registrar_cost_it_little() {
+    // All of a town's power came back at once; each renews for two hours.
+    const HOMES: usize = 5000;
+    let mut random = random(7);
+    let mut homes: Vec<Registration> =
+        (0..HOMES).map(|_| Registration::new(Duration::from_secs(3600))).collect();
+    for home in &mut homes {
+        home.start(NOW, &mut random);
+    }
+    let mut load = vec![0_u32; 7200];
+    for (second, load) in load.iter_mut().enumerate() {
+        let now = NOW + Duration::from_secs(second as u64);
+        for home in homes.iter_mut().filter(|home| home.is_due(now)) {
+            *load += 1;
+            home.sent();
+            home.outcome(now, Outcome::Granted(Duration::from_secs(3600)), &mut random);
+            home.check_soon(now, &mut random);
+        }
+    }
+    let later = &load[1800..];
+    let mean = later.iter().sum::<u32>() as f64 / later.len() as f64;
+    let (first, most) = (load[10..1800].iter().max().unwrap(), later.iter().max().unwrap());
+    std::eprintln!(
+        "{HOMES} homes: {mean:.1} REGISTERs a second, at most {most}; in the first half hour at most {first}"
+    );
+    assert!((mean - HOMES as f64 / 270.0).abs() < 1.0, "{mean}");
+    assert!(*first < HOMES as u32 / 40 && *most < HOMES as u32 / 60, "{first} {most}");
+}
+
+#[test]
+fn doubt_renews_soon_but_not_again_and_again() {
+    for seed in 0..200 {
+        let mut random = random(seed);
+        let mut registration = Registration::new(Duration::from_secs(3600));
+        registration.start(NOW, &mut random);
+        registration.sent();
+        registration.outcome(NOW, Outcome::Granted(Duration::from_secs(3600)), &mut random);
+        registration.doubt(NOW + Duration::from_secs(100), &mut random);
+        assert!(due(&registration) > NOW + Duration::from_secs(2000), "just renewed");
+        let later = NOW + Duration::from_secs(200);
+        registration.doubt(later, &mut random);
+        assert!(due(&registration) <= later + DOUBT_SPREAD, "seed {seed}");
+    }
+}

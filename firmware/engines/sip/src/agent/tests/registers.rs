@@ -21,6 +21,10 @@ pub struct Registrar {
     pub is_dead: bool,
     pub asks_digest: bool,
     pub expires: u32,
+    /// What it calls itself.
+    pub name: String,
+    /// Status of its answers to keep-alives; 0: 200.
+    pub probe_status: u16,
     /// Statuses to answer REGISTER with first.
     pub refuse: Vec<(u16, Vec<(Name, String)>)>,
     pub seen: Vec<(u64, String)>,
@@ -39,7 +43,13 @@ pub fn add_registrar(world: &mut World, last: u8) -> Rc<RefCell<Registrar>> {
         registrar.seen.push((now.as_micros(), text.clone()));
         match message.method() {
             Some(Method::Register) => {}
-            Some(Method::Options) => return vec![(from, reply(message, from, 200, &[], b""))],
+            Some(Method::Options) => {
+                let status = if registrar.probe_status == 0 { 200 } else { registrar.probe_status };
+                let name = registrar.name.clone();
+                let name = [(Name::Server, name.as_str())];
+                let headers = if registrar.name.is_empty() { &[][..] } else { &name[..] };
+                return vec![(from, reply(message, from, status, headers, b""))];
+            }
             Some(_) => return vec![(from, reply(message, from, 404, &[], b""))],
             None => return vec![],
         }
@@ -351,4 +361,130 @@ fn changed_settings_touch_only_the_account_that_changed() {
     let seen = registrar.borrow().seen.clone();
     assert!(seen.iter().any(|(_, text)| text.contains("sip:102@")));
     assert!(!seen.iter().any(|(_, text)| text.contains("sip:100@")));
+}
+
+/// Seconds until the next REGISTER after something happens to the registrar at any moment of a registration's life.
+fn back_after(seed: u64, what: impl FnOnce(&mut Registrar)) -> u64 {
+    let mut world = World::new(seed);
+    let registrar = add_registrar(&mut world, 9);
+    registrar.borrow_mut().expires = 3600;
+    registrar.borrow_mut().name = "one".into();
+    world.add(1, registering_config("100", 9));
+    world.run(Duration::from_secs(130 + seed * 37));
+    let happened = world.now;
+    registrar.borrow_mut().seen.clear();
+    what(&mut registrar.borrow_mut());
+    world.run(Duration::from_secs(400));
+    let registrar = registrar.borrow();
+    let register = registrar.seen.iter().find(|(_, text)| text.starts_with("REGISTER")).expect("a REGISTER");
+    (register.0 - happened.as_micros()) / 1_000_000
+}
+
+#[test]
+fn a_registrar_that_forgets_without_a_sign_has_us_back_within_five_minutes() {
+    let longest = (0..40).map(|seed| back_after(seed, |_| ())).max().unwrap();
+    assert!(longest <= 300, "{longest} s");
+}
+
+#[test]
+fn a_registrar_with_a_sign_of_trouble_has_us_back_within_a_keep_alive() {
+    for seed in 0..20 {
+        // Renewed within the last two minutes at worst: then the sign counts when those are over.
+        let renamed = back_after(seed, |registrar| registrar.name = "two".into());
+        let failing = back_after(seed, |registrar| registrar.probe_status = 503);
+        assert!(failing <= 120 + 29 + 11, "seed {seed}: {failing} s");
+        assert!(renamed <= 300, "seed {seed}: {renamed} s");
+    }
+    // At rest for longer than that, it is a keep-alive and the spread.
+    let mut world = World::new(99);
+    let registrar = add_registrar(&mut world, 9);
+    registrar.borrow_mut().expires = 3600;
+    registrar.borrow_mut().name = "one".into();
+    world.add(1, registering_config("100", 9));
+    world.run(Duration::from_secs(125));
+    registrar.borrow_mut().seen.clear();
+    registrar.borrow_mut().name = "two".into();
+    world.run(Duration::from_secs(29 + 11));
+    assert!(registrar.borrow().seen.iter().any(|(_, text)| text.starts_with("REGISTER")));
+}
+
+#[test]
+fn a_call_the_server_refuses_makes_us_register_again() {
+    let mut world = World::new(3);
+    let registrar = add_registrar(&mut world, 9);
+    registrar.borrow_mut().expires = 3600;
+    world.add(1, registering_config("100", 9));
+    world.run(Duration::from_secs(130));
+    registrar.borrow_mut().seen.clear();
+    world.dial(0, 1, "200", Some(OFFER));
+    world.run(Duration::from_secs(11));
+    assert!(registrar.borrow().seen.iter().any(|(_, text)| text.starts_with("REGISTER")));
+}
+
+#[test]
+fn an_account_that_changes_or_goes_leaves_its_registrar_before_the_new_one_comes_rfc_3261_section_10_2_2() {
+    let mut world = World::new(11);
+    let first = add_registrar(&mut world, 8);
+    let second = add_registrar(&mut world, 9);
+    let node = world.add(1, registering_config("100", 8));
+    world.run(Duration::from_secs(5));
+    first.borrow_mut().seen.clear();
+    // The old nonce is refused: the removal answers the new challenge by the old password.
+    first.borrow_mut().refuse.push((401, vec![(Name::WwwAuthenticate, format!("{CHALLENGE}, stale=true"))]));
+    let mut config = registering_config("200", 9);
+    config.accounts[0].password = crate::Password::new("other");
+    world.input(node, Input::Configure(&config)).unwrap();
+    world.run(Duration::from_secs(4));
+    let removal = first.borrow().seen.last().unwrap().clone();
+    assert!(removal.1.contains("sip:100@") && removal.1.contains("Expires: 0\r\n"), "{}", removal.1);
+    let (at, text) = second.borrow().seen[0].clone();
+    assert!(text.contains("sip:200@") && at > removal.0);
+    assert_eq!(states(&mut world, node).last(), Some(&RegistrationState::Up));
+    // The account goes.
+    second.borrow_mut().seen.clear();
+    config.accounts.clear();
+    world.input(node, Input::Configure(&config)).unwrap();
+    world.run(Duration::from_secs(4));
+    assert!(second.borrow().seen.last().unwrap().1.contains("Expires: 0\r\n"));
+}
+
+#[test]
+fn a_dead_registrar_holds_up_new_settings_for_two_seconds_and_shutting_down_no_longer() {
+    let mut world = World::new(12);
+    let first = add_registrar(&mut world, 8);
+    let second = add_registrar(&mut world, 9);
+    let node = world.add(1, registering_config("100", 8));
+    world.run(Duration::from_secs(5));
+    first.borrow_mut().is_dead = true;
+    world.input(node, Input::Configure(&registering_config("200", 9))).unwrap();
+    world.run_millis(1900);
+    assert!(second.borrow().seen.is_empty());
+    world.run(Duration::from_secs(4));
+    assert!(!second.borrow().seen.is_empty());
+    assert!(world.nodes[node].agent.is_at_rest());
+    world.input(node, Input::Shutdown).unwrap();
+    assert!(!world.nodes[node].agent.is_at_rest());
+    world.run(Duration::from_secs(1));
+    assert!(world.nodes[node].agent.is_at_rest());
+}
+
+#[test]
+fn a_forwarded_call_is_sent_on_with_the_operators_domain_and_a_diversion_rfc_5806() {
+    use crate::interface::Order;
+    let mut world = World::new(13);
+    add_registrar(&mut world, 9);
+    world.add(1, registering_config("100", 9));
+    world.run(Duration::from_secs(5));
+    let invite = "INVITE sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bKf1;rport\r\n\
+        Max-Forwards: 70\r\nFrom: <sip:300@example.net>;tag=x\r\nTo: <sip:100@example.net>\r\nCall-ID: f\r\nCSeq: 1 INVITE\r\n\
+        Contact: <sip:300@192.0.2.9>\r\nContent-Length: 0\r\n\r\n";
+    world.send(address(9), address(1), invite.as_bytes().to_vec(), false);
+    world.run_millis(100);
+    let events = world.call_events(0);
+    let Some(Event::Incoming { call, .. }) = events.first() else { panic!("{events:?}") };
+    world.order(0, call.0, Order::Redirect(&dialtone_base::telephony::Number::lossy("+4930555"))).unwrap();
+    world.run_millis(100);
+    let moved = world.last_sent(0, "SIP/2.0 302");
+    assert!(moved.contains("Contact: <sip:+4930555@example.net>\r\n"), "{moved}");
+    assert!(moved.contains("Diversion: <sip:100@example.net>;reason=unconditional\r\n"), "{moved}");
 }
