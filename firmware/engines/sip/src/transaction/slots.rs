@@ -4,7 +4,7 @@
 
 use dialtone_base::Instant;
 
-use super::machine::{End, State, Step};
+use super::machine::{End, Server, ServerInvite, State, Step};
 use super::matching::Key;
 use super::timers::Repeat;
 use super::{Dropped, Ended, TransactionId, Transactions};
@@ -81,8 +81,11 @@ impl Transactions {
         if request.len() > self.capacity.message {
             return Err(Dropped::TooLong);
         }
-        let free = self.capacity.transactions - self.in_use();
-        if free == 0 || (!may_use_reserved && free <= self.capacity.reserved) {
+        let reserved = if may_use_reserved { 0 } else { self.capacity.reserved };
+        if self.capacity.transactions - self.in_use() <= reserved {
+            self.forget_answered();
+        }
+        if self.capacity.transactions - self.in_use() <= reserved {
             return Err(Dropped::Full);
         }
         let index = self.slots.iter().position(|slot| slot.state.is_none()).ok_or(Dropped::Full)?;
@@ -110,6 +113,24 @@ impl Transactions {
             failed: None,
         };
         Ok(index)
+    }
+
+    /// Gives up the request answered longest ago. It is kept only so that its repetitions are absorbed, half a minute long: whoever asks
+    /// much would otherwise keep callers out for as long.
+    fn forget_answered(&mut self) {
+        let answered = self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            // Refused calls last: their answer is repeated until it is acknowledged.
+            let rank = match slot.state? {
+                State::Server(Server::Completed) | State::ServerInvite(ServerInvite::Confirmed) => 0,
+                State::ServerInvite(ServerInvite::Completed) => 1,
+                _ => return None,
+            };
+            // What has not left yet is not answered.
+            (slot.pending == Pending::Nothing).then_some((rank, slot.end, index))
+        });
+        if let Some((_, _, index)) = answered.min() {
+            self.free(index);
+        }
     }
 
     pub(super) fn free(&mut self, index: usize) {

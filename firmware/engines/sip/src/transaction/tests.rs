@@ -457,6 +457,25 @@ fn answers_go_where_the_via_wants_them() {
 }
 
 #[test]
+fn answered_requests_do_not_keep_callers_out() {
+    let mut bench = Bench::with(Capacity { transactions: 8, reserved: 4, message: 1024 });
+    for number in 0..100 {
+        let branch = format!("a{number}");
+        let id = bench.asked(udp(), &request("OPTIONS", &branch));
+        bench.respond(id, &response("200 OK", "OPTIONS", &branch, "t"));
+        let branch = format!("b{number}");
+        let id = bench.asked(udp(), &request("INVITE", &branch));
+        bench.respond(id, &response("486 Busy Here", "INVITE", &branch, "t"));
+    }
+    assert_eq!(bench.table.dropped().of(Dropped::Full), 0);
+    // What nobody has answered yet is never given up.
+    for number in 0..4 {
+        bench.asked(udp(), &request("INVITE", &format!("c{number}")));
+    }
+    assert!(matches!(bench.receive(udp(), &request("INVITE", "d")), Err(Dropped::Full)));
+}
+
+#[test]
 fn a_full_table_answers_503_and_spreads_those_who_come_back() {
     let mut bench = Bench::with(Capacity { transactions: 8, reserved: 4, message: 1024 });
     for number in 0..4 {

@@ -77,11 +77,14 @@ fn a_storm_of_calls_does_not_touch_the_call_in_progress() {
     }
     world.order(1, theirs, Order::HangUp).unwrap();
     world.run_millis(100);
-    assert!(world.call_events(0).contains(&Event::Ended {
-        call: CallId(1),
-        cause: Cause::Normal,
-        status: 0
-    }));
+    let events = world.call_events(0);
+    assert!(events.contains(&Event::Ended { call: CallId(1), cause: Cause::Normal, status: 0 }));
+    // The storm's last one may still ring.
+    for event in events {
+        if let Event::Incoming { call, .. } = event {
+            world.order(0, call.0, Order::Reject(Rejection::Busy)).unwrap();
+        }
+    }
     world.run(Duration::from_secs(80));
     world.assert_empty(0);
     assert_eq!(world.nodes[0].agent.transactions(), 0);
