@@ -32,6 +32,7 @@ enum Outage {
 
 /// What was seen: the most REGISTERs in a second during the outage's second half and after it, how many were refused then, and the last one up.
 #[derive(Debug)]
+#[allow(dead_code, reason = "shown when a promise is broken")]
 struct Seen {
     during: u32,
     after: u32,
