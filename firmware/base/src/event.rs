@@ -299,11 +299,13 @@ impl fmt::Display for Event {
                 write!(f, "telephone number {number} cannot be called: {reason}")
             }
             Self::CallBegan { line, number, incoming } => {
-                write!(f, "{line}: {} {}", if *incoming { "called by" } else { "talks with" }, shown(number))
+                write!(f, "{line}: talks with {}", shown(number))?;
+                if *incoming { write!(f, ", who called") } else { Ok(()) }
             }
-            Self::CallEnded { line, number, seconds, reason } => {
-                write!(f, "{line}: call with {} ended after {seconds} s: {reason}", shown(number))
-            }
+            Self::CallEnded { line, number, seconds, reason } => match *seconds {
+                0 => write!(f, "{line}: no call with {}: {reason}", shown(number)),
+                _ => write!(f, "{line}: call with {} ended after {seconds} s: {reason}", shown(number)),
+            },
             Self::SettingsReverted { revision } => {
                 write!(
                     f,

@@ -372,6 +372,8 @@ const HELP: &str = "\
 status                      internet, ports, time
 devices                     who is at home
 leases                      who has which address
+phone                       telephone lines, and how each number is registered
+calls                       the last calls, and how they sounded
 flows, counters             how full the tables are, what was dropped and why
 events                      what happened to the router last
 traffic                     which flows and names came last

@@ -317,6 +317,9 @@ impl PhoneService {
                 }
                 calls::Output::Call { call, order } => self.order_call(call, order).await,
                 calls::Output::Change(change) => self.keeper.change(change),
+                calls::Output::Began { line, number, incoming } => {
+                    self.state.note(Told::CallBegan { line, number, incoming });
+                }
                 calls::Output::Log { call, entry } => {
                     self.state.note(words::ended(&entry));
                     self.keeper.log(call, entry);

@@ -18,7 +18,7 @@ pub struct Arguments {
     /// The running router's console [default: /run/dialtone/console.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// A command, such as: status, counters, trace start 5, trace show; help lists them.
+    /// A command, such as: status, phone, calls, counters, trace start 5, trace show; help lists them.
     #[arg(value_name = "WORD", default_value = "help", trailing_var_arg = true)]
     words: Vec<String>,
 }

@@ -113,7 +113,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 /// Connects, and reads in a thread of its own.
 fn plug_in(socket: &Path, tell: Sender<In>) -> Result<UnixStream, String> {
     let stream = UnixStream::connect(socket).map_err(|error| {
-        format!("no line at {}: {error}; --socket names another, --line counts from 1", socket.display())
+        format!(
+            "no line at {}: {error}; --socket names another (the demo prints its own), --line counts from 1",
+            socket.display()
+        )
     })?;
     let mut reader = stream.try_clone().map_err(|error| error.to_string())?;
     std::thread::spawn(move || {
@@ -453,7 +456,12 @@ impl Holder {
 
     fn status(&self) {
         let hook = if self.telephone.lifted() { "lifted" } else { "on its hook" };
-        let tone = self.telephone.ear.tone.map_or("no tone".to_string(), |tone| tone.to_string());
+        let tone = self
+            .telephone
+            .ear
+            .tone
+            .filter(|_| self.telephone.lifted())
+            .map_or("no tone".to_string(), |tone| tone.to_string());
         let caller = self.caller.as_deref().unwrap_or("nobody");
         println!(
             "receiver {hook}, battery {}, {tone}, last caller {caller}, {:.0} dBm0",

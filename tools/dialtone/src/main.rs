@@ -34,7 +34,7 @@ enum Command {
     Run(run::Arguments),
     /// Be a telephone on a running router's line, in the terminal or in a browser.
     Handset(Box<handset::Arguments>),
-    /// Ask a running router: status, devices, counters, events, a packet trace.
+    /// Ask a running router: status, devices, telephone, calls, counters, events, a packet trace.
     Console(console::Arguments),
     /// Read, change and explain settings, of a running router or of its flash file.
     Settings(settings::Arguments),

@@ -131,7 +131,8 @@ impl Screen {
             ),
         );
         if let Some(socket) = sockets.first() {
-            self.say(Colour::Faint, &format!("    dialtone handset --socket {}", socket.display()));
+            let ourselves = ourselves();
+            self.say(Colour::Faint, &format!("    {ourselves} handset --socket {}", socket.display()));
         }
         self.say(Colour::Plain, "");
     }
@@ -227,8 +228,12 @@ impl Screen {
                 let text = format!("{kind} {inside} → {} as {outside}", with_name(remote, names));
                 (Colour::Plain, true, text)
             }
-            Event::NameAnswered { .. } => {
+            Event::NameAnswered { client, cached, .. } => {
                 counts.names += 1;
+                // What the router remembers for itself is news to nobody.
+                if *cached && client.is_loopback() && !self.verbose {
+                    return;
+                }
                 (Colour::Name, true, entry.event.to_string())
             }
             Event::Leased { .. } => {
@@ -290,6 +295,14 @@ impl Screen {
         };
         if self.colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
     }
+}
+
+/// How to start this program again: it need not be installed.
+fn ourselves() -> String {
+    let Ok(path) = std::env::current_exe() else { return "dialtone".into() };
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok().map(PathBuf::from)).unwrap_or(path);
+    path.display().to_string()
 }
 
 impl Protocol {

@@ -70,7 +70,7 @@ pub enum Awaited {
 pub const HELP: &str = "\
   lift, hang up            the receiver
   flash [MS]               tap the hook: open the loop for a moment (250 ms)
-  12345*#                  press keys (tones); a comma waits a second
+  12345*#, dial 12345*#    press keys (tones); a comma waits a second
   pulse 12345              dial with pulses
   wait ring [SECONDS]      until the bell rings (30 s at most, as everywhere)
   wait no ring             until it has been silent for six seconds
@@ -134,12 +134,16 @@ pub fn parse(line: &str) -> Result<Option<Command>, String> {
         "status" => Command::Status,
         "help" => Command::Help,
         "quit" | "exit" => Command::Quit,
-        _ if line.chars().all(|one| one.is_ascii_digit() || "*#ABCDabcd, ".contains(one)) => {
-            Command::Keys(line.replace(' ', ""))
-        }
+        "dial" if !rest.is_empty() && are_keys(&rest.concat()) => Command::Keys(rest.concat()),
+        "dial" => return Err("'dial' wants digits, * or #".into()),
+        _ if are_keys(line) => Command::Keys(line.replace(' ', "")),
         _ => return Err(format!("'{line}' is no command; 'help' lists them")),
     };
     Ok(Some(command))
+}
+
+fn are_keys(text: &str) -> bool {
+    text.chars().all(|one| one.is_ascii_digit() || "*#ABCDabcd, ".contains(one))
 }
 
 fn wait(words: &[&str], seconds: impl Fn(&str) -> Result<Duration, String>) -> Result<Command, String> {
@@ -180,6 +184,7 @@ mod tests {
             ("  600", Some(Command::Keys("600".into()))),
             ("*21*030 12#", Some(Command::Keys("*21*03012#".into()))),
             ("#31#5551", Some(Command::Keys("#31#5551".into()))),
+            ("dial **2", Some(Command::Keys("**2".into()))),
             ("pulse 12 3", Some(Command::Pulse("123".into()))),
             ("wait tone dial 10", Some(Command::Wait(Awaited::Tone(Tone::Dial), ten))),
             ("wait tone 350+440 10", Some(Command::Wait(Awaited::Frequencies(vec![350.0, 440.0]), ten))),
@@ -189,7 +194,9 @@ mod tests {
         ] {
             assert_eq!(parse(line), Ok(command), "{line}");
         }
-        for line in ["dance", "pulse x", "sleep -1", "wait", "wait tone loud", "play", "tone"] {
+        for line in
+            ["dance", "pulse x", "sleep -1", "wait", "wait tone loud", "dial x", "dial", "play", "tone"]
+        {
             assert!(parse(line).is_err(), "{line}");
         }
     }

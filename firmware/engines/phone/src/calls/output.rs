@@ -34,6 +34,15 @@ pub enum Output {
     },
     /// A feature was switched at the telephone: to be kept in the settings.
     Change(FeatureChange),
+    /// Two people talk from now on.
+    Began {
+        /// The line that called, or took the call.
+        line: LineId,
+        /// With whom; empty when they withhold it.
+        number: Number,
+        /// They called us.
+        incoming: bool,
+    },
     /// A call is over: one line of the call log.
     Log {
         /// Which; `None` when it never began.

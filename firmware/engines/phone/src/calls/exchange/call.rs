@@ -341,9 +341,14 @@ impl Exchange {
         }
         let line = call.line.or_else(|| call.rang.iter().next());
         let seconds = call.answered.map_or(0, |answered| (self.now - answered).as_secs());
+        let party = match call.direction {
+            // The line that called has the entry; it knows its own number.
+            Direction::Inside => call.far.or(call.rang.iter().next()).map(|far| self.line_party(far)),
+            _ => None,
+        };
         let entry = Entry {
             id: 0,
-            party: call.party,
+            party: party.unwrap_or(call.party),
             at: self.date_of(call.began),
             direction: call.direction,
             outcome,

@@ -10,7 +10,7 @@ use crate::calls::cause::Cause;
 use crate::calls::config::Line;
 use crate::calls::dial_plan::{self, Destination};
 use crate::calls::input::{Alert, Progress};
-use crate::calls::output::{CallOrder, LineOrder, RingPattern};
+use crate::calls::output::{CallOrder, LineOrder, Output, RingPattern};
 
 /// What a line says to a caller.
 enum Willing {
@@ -372,11 +372,15 @@ impl Exchange {
         call.phase = Phase::Up;
         call.answered = Some(now);
         call.deadline = None;
+        let began = call.line.map(|line| (line, call.party.number.clone()));
         if let Some(old) = call.referred.take() {
             if !self.succeed(old, id) {
                 self.finish(id, Some(CallOrder::HangUp), None, Cause::Normal);
             }
             self.finish(old, Some(CallOrder::HangUp), None, Cause::Normal);
+        }
+        if let Some((line, number)) = began.filter(|_| self.find(id).is_some()) {
+            self.order(Output::Began { line, number, incoming: false });
         }
         for index in 0..LineId::LIMIT as u8 {
             let station = self.station(LineId(index));

@@ -165,8 +165,13 @@ impl Exchange {
         if call.phase == Phase::Offered {
             call.phase = Phase::Up;
             call.answered = Some(now);
+            let number = call.party.number.clone();
             if outside {
                 self.call_order(id, CallOrder::Answer);
+                self.order(Output::Began { line, number, incoming: true });
+            } else if let Some(caller) = caller {
+                let number = self.line_party(line).number;
+                self.order(Output::Began { line: caller, number, incoming: false });
             }
         }
         for other in offered.iter() {

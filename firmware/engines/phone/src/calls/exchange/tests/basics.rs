@@ -29,6 +29,7 @@ fn a_plain_call_out_goes_from_dial_tone_to_the_log() {
     world.answered(call);
     world.hears(ONE, &[Voice::Call(call)]);
     assert!(world.phone(ONE).reversed, "answer supervision");
+    assert_eq!(world.began, [(ONE, number("0301234567"), false)]);
     world.wait(65);
     world.put_down(ONE);
     assert_eq!(world.last_order(call), Some(&CallOrder::HangUp));
@@ -37,6 +38,24 @@ fn a_plain_call_out_goes_from_dial_tone_to_the_log() {
     assert_eq!(entry.at, Some(UnixTime(1_800_000_003)));
     assert_eq!((entry.party.number.as_str(), entry.line, entry.account), ("0301234567", Some(ONE), Some(0)));
     world.is_quiet();
+}
+
+#[test]
+fn a_call_inside_the_home_is_logged_as_the_callers_with_the_other_line() {
+    let mut world = World::new();
+    world.lift(ONE);
+    world.press(ONE, "**2");
+    world.wait(1);
+    world.lift(TWO);
+    assert_eq!(world.began, [(ONE, number("**2"), false)]);
+    world.wait(5);
+    world.put_down(TWO);
+    world.put_down(ONE);
+    let entry = &world.log[0];
+    assert_eq!(
+        (entry.direction, entry.party.number.as_str(), entry.line),
+        (Direction::Inside, "**2", Some(ONE))
+    );
 }
 
 #[test]
@@ -55,6 +74,8 @@ fn a_plain_call_in_rings_with_the_callers_name_and_is_answered() {
     assert_eq!(world.last_order(call), Some(&CallOrder::Answer));
     assert!(world.phone(ONE).ring.is_none(), "the first to answer has it");
     world.hears(TWO, &[Voice::Call(call)]);
+    assert_eq!(world.began.len(), 1);
+    assert_eq!((world.began[0].0, world.began[0].2), (TWO, true));
     assert!(world.phone(ONE).with.is_empty());
     world.wait(5);
     world.ended(call, Cause::Normal);

@@ -47,6 +47,8 @@ pub(super) struct World {
     pub calls: BTreeMap<u32, Carried>,
     pub log: Vec<Entry>,
     pub changes: Vec<FeatureChange>,
+    /// Who began to talk, with whom, and whether they called.
+    pub began: Vec<(LineId, Number, bool)>,
     next_in: u32,
 }
 
@@ -93,6 +95,7 @@ impl World {
             calls: BTreeMap::new(),
             log: Vec::new(),
             changes: Vec::new(),
+            began: Vec::new(),
             next_in: 0,
         };
         for account in 0..accounts {
@@ -160,6 +163,7 @@ impl World {
                 carried.orders.push(order);
             }
             Output::Change(change) => self.changes.push(change),
+            Output::Began { line, number, incoming } => self.began.push((line, number, incoming)),
             Output::Log { entry, .. } => {
                 assert_eq!(entry.id as usize, self.log.len() + 1);
                 self.log.push(entry);
