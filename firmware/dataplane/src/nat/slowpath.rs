@@ -103,6 +103,21 @@ impl Dataplane {
         Some(((host, port), Origin::Exposed, NONE))
     }
 
+    /// Whether this is for a call of the router's own: to one of its voice ports that is in use, from an address that port has spoken to. From
+    /// whatever port: media gateways send from another than they listen on, and operators answer from another socket.
+    pub(crate) fn is_voice_for_router(&self, protocol: u8, source: Ipv4Addr, port: u16) -> bool {
+        let voice = |(first, last): (u16, u16)| (first..=last).contains(&port);
+        if protocol != 17 || !self.config.router_udp_ports.is_some_and(voice) {
+            return false;
+        }
+        let number = Space::of(protocol).and_then(|space| self.mappings.of_external(space, port));
+        number.is_some_and(|number| {
+            let routers =
+                self.mappings.by_number(number).is_some_and(|mapping| mapping.realm == Realm::Router);
+            routers && self.mappings.permits(number, source)
+        })
+    }
+
     /// Whom a packet from `source` outside to an external port is for, after the filter.
     pub(crate) fn invited(&self, protocol: u8, source: Ipv4Addr, port: u16) -> Invited {
         match self.owner(protocol, port) {

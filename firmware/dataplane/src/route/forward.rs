@@ -225,6 +225,10 @@ fn open_out(plane: &mut Dataplane, packet: &Packet, frame: &mut Frame) -> Result
 /// From the WAN to whoever is invited.
 fn open_in(plane: &mut Dataplane, packet: &Packet) -> Result<u32, Verdict> {
     let ip = &packet.ip;
+    if !ip.is_fragment() && plane.is_voice_for_router(ip.protocol.0, ip.source, ip.destination_port) {
+        plane.tracer.stage("voice", Detail::Address(ip.source));
+        return Err(Verdict::Punt(Zone::Wan));
+    }
     let (target, origin, number) = match plane.invited(ip.protocol.0, ip.source, ip.destination_port) {
         Invited::To(target, origin, number) => (target, origin, number),
         Invited::No(reason) => return Err(Verdict::Drop(reason)),

@@ -120,6 +120,19 @@ fn the_routers_own_ports_stay_its_own() {
 }
 
 #[test]
+fn a_call_of_the_router_hears_a_gateway_that_sends_from_another_port() {
+    let mut home = Home::new(&Config { router_udp_ports: Some((5060, 6059)), ..config() });
+    home.router_sends(&udp((WAN, 5064), (SERVER, 4000)));
+    let sent = home.wan_sends(&udp((SERVER, 9999), (WAN, 5064)));
+    assert_eq!(sent.verdict, Verdict::Punt(Zone::Wan));
+    // Nobody else, and at no port that is not in use; the router's other sockets stay strict.
+    home.wan_sends(&udp((OTHER, 4000), (WAN, 5064))).is_drop(DropReason::Unsolicited);
+    home.wan_sends(&udp((SERVER, 4000), (WAN, 5066))).is_drop(DropReason::Unsolicited);
+    home.router_sends(&udp((WAN, 40_000), (SERVER, 53)));
+    home.wan_sends(&udp((SERVER, 54), (WAN, 40_000))).is_drop(DropReason::Unsolicited);
+}
+
+#[test]
 fn with_the_open_filter_anybody_may_answer_rfc4787_req_8() {
     let mut home = Home::new(&open_filter());
     home.inside_sends(&udp((ALICE, 5000), (SERVER, 53)));
