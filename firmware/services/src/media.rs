@@ -113,6 +113,15 @@ pub enum Order {
         /// Which key.
         key: Key,
     },
+    /// The far end says by signalling that it pressed a key: the handset hears its tone.
+    HeardKey {
+        /// In which call.
+        call: CallId,
+        /// Which key.
+        key: Key,
+        /// How long, in milliseconds; 0 when it did not say.
+        millis: u16,
+    },
     /// The call is over: its slot is free, its quality is reported.
     Release {
         /// Which.
@@ -345,6 +354,11 @@ impl MediaService {
                 let sounded = self.ears.iter_mut().any(|ear| ear.joined(call) && ear.take_sounded(key));
                 if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
                     slot.key(key, sounded);
+                }
+            }
+            Order::HeardKey { call, key, millis } => {
+                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
+                    slot.heard_key(key, millis);
                 }
             }
             Order::Release { call } => {

@@ -425,7 +425,7 @@ impl PhoneService {
 
     /// What an event of the user agent means for the others, bodies already read.
     async fn follow(&mut self, news: legs::News) {
-        let legs::News { told, orders, stream, reserve, released, note } = news;
+        let legs::News { told, orders, stream, reserve, released, key, note } = news;
         if let Some((call, port)) = reserve {
             self.media.orders.send(media::Order::Reserve { call, port }).await;
         }
@@ -434,6 +434,9 @@ impl PhoneService {
         }
         if let Some(call) = released {
             self.media.orders.send(media::Order::Release { call }).await;
+        }
+        if let Some((call, key, millis)) = key {
+            self.media.orders.send(media::Order::HeardKey { call, key, millis }).await;
         }
         for order in orders {
             self.tell_agent(order.0, order.1);

@@ -29,6 +29,8 @@ pub const SLOT_SOCKETS: usize = 2;
 const PORTION: usize = 16;
 /// A key as an event lasts so long.
 const KEY: Duration = Duration::from_millis(120);
+/// A key reported without a length sounds so long, in milliseconds.
+const INFO_KEY: u16 = 160;
 /// Without RTP for so long, the far end may be gone.
 const SILENT: Duration = Duration::from_secs(60);
 
@@ -43,6 +45,10 @@ pub(super) struct Slot {
     rate: u32,
     keys_by_signalling: bool,
     is_data: bool,
+    /// Sounds keys the far end reports by signalling, in the place of what it says.
+    heard: dtmf::Generator,
+    /// Keys come as events: those reported by signalling, too, are the same ones again.
+    keys_as_events: bool,
     /// Sounds keys for peers that understand nothing else.
     tones: dtmf::Generator,
     reports: Deque<Report, 8>,
@@ -61,6 +67,8 @@ impl Slot {
             rate: 8000,
             keys_by_signalling: false,
             is_data: false,
+            heard: dtmf::Generator::new(Rate::Narrow),
+            keys_as_events: false,
             tones: dtmf::Generator::new(Rate::Narrow),
             reports: Deque::new(),
         }
@@ -94,6 +102,7 @@ impl Slot {
         }
         self.rate = rate;
         self.tones = dtmf::Generator::new(Rate::from_hertz(rate).unwrap_or_default());
+        self.heard = self.tones.clone();
         let setup = Setup { sample_rate: rate, timeout: SILENT };
         self.session.start(now, config, setup, seed);
         self.streaming = true;
@@ -110,6 +119,8 @@ impl Slot {
         self.session.stop();
         self.streaming = false;
         self.is_data = false;
+        self.keys_as_events = false;
+        self.heard.stop();
         self.call = None;
         self.reports.clear();
         quality
@@ -145,8 +156,15 @@ impl Slot {
         }
         let Some(call) = self.call else { return };
         while let Some(event) = self.session.poll_event() {
-            if event == Event::Silent {
-                let _ = self.reports.push_back(Report::Silent { call });
+            match event {
+                Event::Silent => {
+                    let _ = self.reports.push_back(Report::Silent { call });
+                }
+                Event::Key(_) => {
+                    self.keys_as_events = true;
+                    self.heard.stop();
+                }
+                _ => {}
             }
         }
     }
@@ -162,6 +180,9 @@ impl Slot {
         }
         self.follow(rate);
         self.session.pull_pcm(now, said);
+        if self.heard.is_sounding() {
+            self.heard.fill(said);
+        }
     }
 
     /// Ten milliseconds for the far end. `hide`: there is a key in it, which goes another way if there is one.
@@ -230,6 +251,14 @@ impl Slot {
         }
     }
 
+    /// A key the far end reports by SIP INFO.
+    pub fn heard_key(&mut self, key: Key, millis: u16) {
+        if self.streaming && !self.keys_as_events {
+            let millis = if millis == 0 { INFO_KEY } else { millis };
+            self.heard.start(key, Some(u32::from(millis.clamp(40, 2000))));
+        }
+    }
+
     /// Keys travel beside the sound.
     fn keys_apart(&self) -> bool {
         let events = self.session.config().is_some_and(|config| config.telephone_event.is_some());
@@ -241,6 +270,7 @@ impl Slot {
         if rate != self.rate {
             self.rate = rate;
             self.tones = dtmf::Generator::new(Rate::from_hertz(rate).unwrap_or_default());
+            self.heard = self.tones.clone();
             self.session.set_line_rate(rate);
         }
     }

@@ -58,6 +58,8 @@ pub(super) struct News {
     pub reserve: Option<(CallId, u16)>,
     /// For the voice path: a call that is over.
     pub released: Option<CallId>,
+    /// For the voice path: the far end pressed a key.
+    pub key: Option<(CallId, Key, u16)>,
     /// For people.
     pub note: Option<Note>,
 }
@@ -331,9 +333,7 @@ impl Legs {
             Event::TransferProgress { call, progress } => {
                 news.tell(Input::Transfer { call: *call, progress: words::transfer(*progress) });
             }
-            Event::Key { call, key, .. } => {
-                dialtone_base::debug!("phone: {call}: the far end pressed {key}");
-            }
+            Event::Key { call, key, millis } => news.key = Some((*call, *key, *millis)),
             Event::MessageWaiting { account, waiting, new, .. } => {
                 let new = if *waiting { (*new).max(1) } else { 0 };
                 news.tell(Input::MessageWaiting { account: *account, new });
