@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::sipp::PORT;
+use crate::telephony::{FIRST, SIPP_NUMBER};
 use crate::{Lab, Namespace, Program};
 
 /// The domain it serves.
@@ -82,6 +84,12 @@ modparam("tm", "fr_inv_timer", 120000)
 
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
+    if ($rU == "{SIPP_NUMBER}" && $rd == "{DOMAIN}" && !is_present_hf("Route")) {{
+        if (is_method("INVITE")) {{ record_route(); }}
+        $du = "sip:{FIRST}:{PORT}";
+        forward();
+        exit;
+    }}
     force_rport();
     if (is_method("CANCEL")) {{ if (t_check_trans()) {{ t_relay(); }} exit; }}
     if (has_totag()) {{

@@ -17,6 +17,7 @@ pub mod ear;
 pub mod home;
 pub mod kamailio;
 pub mod peers;
+pub mod sipp;
 pub mod telephone;
 pub mod telephony;
 

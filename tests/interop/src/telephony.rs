@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::baresip::{self, Baresip};
 use crate::home::{Home, binary};
 use crate::kamailio::{self, DOMAIN, PASSWORD};
+use crate::sipp::Scenario;
 use crate::telephone::Telephone;
 use crate::{Namespace, Program, eventually, peers};
 
@@ -23,15 +24,14 @@ pub const US: &str = "1001";
 /// The second's.
 pub const US_TOO: &str = "1002";
 /// Where parties live, in order, and the operator's ends of their cables.
-const PARTIES: [(&str, &str, &str); 3] = [
-    ("bob", "192.0.2.2", "192.0.2.1"),
-    ("carol", "192.0.2.6", "192.0.2.5"),
-    ("sipp", "192.0.2.10", "192.0.2.9"),
-];
+const PARTIES: [(&str, &str, &str); 2] =
+    [("bob", "192.0.2.2", "192.0.2.1"), ("carol", "192.0.2.6", "192.0.2.5")];
 /// Their numbers.
-pub const NUMBERS: [&str; 3] = ["2001", "2002", "2003"];
+pub const NUMBERS: [&str; 2] = ["2001", "2002"];
+/// The number behind which sipp is.
+pub const SIPP_NUMBER: &str = "2003";
 /// What parties say, in hertz: no harmonics of each other, none a key's.
-pub const VOICES: [u32; 3] = [1000, 1700, 2300];
+pub const VOICES: [u32; 2] = [1000, 1700];
 /// Every codec baresip has, in its words.
 pub const ALL_CODECS: &str = "PCMA/8000/1,PCMU/8000/1,G722/16000/1,opus/48000/2";
 
@@ -195,6 +195,28 @@ impl Telephony {
         let mut dns = peers::dnsmasq_at(&self.home.lab, &self.home.operator, range, &names());
         dns.wait_for("started", 10);
         self.home.programs.insert(0, dns);
+    }
+
+    /// Starts a scenario of sipp: one call.
+    pub fn sipp(&self, name: &str, scenario: &Scenario) -> Program {
+        self.sipp_with(name, scenario, "-m 1")
+    }
+
+    /// Starts a scenario of sipp with more on its command line.
+    pub fn sipp_with(&self, name: &str, scenario: &Scenario, more: &str) -> Program {
+        scenario.start(&self.home.lab, &self.home.operator, name, more)
+    }
+
+    /// Waits until a scenario of sipp ends well.
+    pub fn must_end_well(&self, name: &str, sipp: &mut Program, seconds: u64) {
+        if sipp.wait(seconds) {
+            return;
+        }
+        let read = |kind: &str| {
+            std::fs::read_to_string(self.home.lab.directory().join(format!("{name}.{kind}")))
+                .unwrap_or_default()
+        };
+        panic!("{name}: {}\n{}", read("errors"), read("messages"));
     }
 
     /// Asks the router's console.
