@@ -52,7 +52,7 @@ fn the_echo_answers_and_602_calls_back_with_its_number() {
     for _ in 0..2 {
         demo.told("is registered");
     }
-    // Three seconds on-hook: one would be a flash in the country of the demo.
+    // Longer on-hook than any country's flash, also on a busy machine.
     let commands = "lift; wait tone dial; 600; wait feed reverse; tone 1000 1500; wait tone 1000; hang up; sleep 3; \
                     lift; wait tone dial; 602; wait feed reverse; sleep 1; hang up; wait ring; wait caller; expect 602; \
                     lift; wait sound; hang up";

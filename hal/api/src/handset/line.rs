@@ -210,7 +210,8 @@ impl HandsetLine {
                     }
                 };
                 self.owed = None;
-                if self.plugged {
+                // What the one before still hears is not for the new one.
+                if self.plugged && !self.lifted_early {
                     return Step::Say(FromLine::Sound(frame));
                 }
             }
