@@ -18,4 +18,4 @@ pub mod fuzz;
 pub use goertzel::Goertzel;
 pub use oscillator::{DualTone, Oscillator};
 pub use rate::Rate;
-pub use resample::Resampler;
+pub use resample::{Doubler, Halver, Resampler};

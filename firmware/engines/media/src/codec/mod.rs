@@ -5,7 +5,6 @@
 
 pub mod g711;
 mod opus;
-pub mod resample;
 
 use audio_codec::g722::{Bitrate, G722Decoder, G722Encoder};
 use audio_codec::{Decoder as _, Encoder as _};

@@ -2,10 +2,9 @@
 
 use dialtone_base::Instant;
 use dialtone_base::telephony::Key;
-use dialtone_signal::{DualTone, Rate, dtmf};
+use dialtone_signal::{Doubler, DualTone, Halver, Rate, dtmf};
 
 use super::{Dropped, Event};
-use crate::codec::resample::{Doubler, Halver};
 use crate::codec::{Codec, CodecPool, Decoder};
 use crate::comfort_noise::{ComfortNoise, RoomNoise};
 use crate::conceal::Concealer;

@@ -4,13 +4,13 @@ use core::cmp::Ordering;
 
 use dialtone_base::Random;
 
-use crate::codec::resample::{Doubler, Halver};
 use crate::codec::{Codec, CodecPool, Encoder};
 use crate::comfort_noise::RoomNoise;
 use crate::rtcp::SenderInfo;
 use crate::rtp::{HEADER_LENGTH, Header};
 use crate::stream::StreamConfig;
 use crate::telephone_event::EventSender;
+use dialtone_signal::{Doubler, Halver};
 
 /// Samples of the longest packet, 60 ms at 16 kHz.
 const LONGEST: usize = 960;
