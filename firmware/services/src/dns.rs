@@ -14,7 +14,7 @@ use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 use dialtone_base::text::Text;
 use dialtone_base::{Duration, Instant, Random, Seed, Zone};
@@ -26,7 +26,7 @@ use embassy_futures::select::{Either4, select4};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 
-use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, UdpSocket, ZoneNet};
+use crate::stack::{IpAddress, IpEndpoint, UdpSocket, ZoneNet, send_now};
 use crate::state::{RouterState, now, wait_until};
 
 pub use tcp::{TCP_INSIDE, TCP_OUTSIDE};
@@ -105,7 +105,7 @@ impl DnsService {
         let mut random = Random::new(seed);
         let forwarder = Forwarder::new(limits, &Config::default(), random.derive_seed());
         let listen = |net: &ZoneNet| {
-            let mut socket = udp_socket(net, INSIDE_QUEUE, INSIDE_BYTES);
+            let mut socket = net.udp_socket(INSIDE_QUEUE, INSIDE_BYTES);
             if socket.bind(PORT).is_err() {
                 dialtone_base::warn!("dns: port 53 cannot be had on {}", net.zone);
             }
@@ -115,7 +115,7 @@ impl DnsService {
             forwarder,
             inside: inside.iter().map(listen).collect(),
             outside: (0..UDP_OUTSIDE)
-                .map(|_| Outside { socket: udp_socket(&wan, 4, DATAGRAM), token: None })
+                .map(|_| Outside { socket: wan.udp_socket(4, DATAGRAM), token: None })
                 .collect(),
             random,
             out: vec![0; LONGEST_MESSAGE].into_boxed_slice(),
@@ -406,19 +406,6 @@ impl Core {
             }
         }
     }
-}
-
-/// A socket with room for `datagrams` of together `bytes` each way.
-fn udp_socket(net: &ZoneNet, datagrams: usize, bytes: usize) -> UdpSocket<'static> {
-    let meta = || Box::leak(vec![PacketMetadata::EMPTY; datagrams].into_boxed_slice());
-    let buffer = || Box::leak(vec![0; bytes].into_boxed_slice());
-    UdpSocket::new(net.stack, meta(), buffer(), meta(), buffer())
-}
-
-/// Sends without waiting; `false` when the queue is full or there is no way.
-fn send_now(socket: &UdpSocket<'_>, message: &[u8], to: SocketAddrV4) -> bool {
-    let mut context = Context::from_waker(Waker::noop());
-    matches!(socket.poll_send_to(message, endpoint(to), &mut context), Poll::Ready(Ok(())))
 }
 
 fn endpoint(address: SocketAddrV4) -> IpEndpoint {

@@ -271,12 +271,11 @@ impl MediaService {
 
         let modem = ear.is_modem();
         // Only with one at the other end: of two, each hears the other through this line.
-        let saves = |slot: &Slot| {
-            with.as_slice() == [Voice::Call(slot.call().unwrap_or(CallId(0)))] && slot.saves_silence()
-        };
-        let silence = match slots.iter().any(saves) {
-            true => ear.silence(captured.samples()),
-            false => None,
+        let silence = match with.as_slice() {
+            [Voice::Call(call)] if slot_of(slots, *call).is_some_and(|slot| slot.saves_silence()) => {
+                ear.silence(captured.samples())
+            }
+            _ => None,
         };
         // What each of those joined says.
         let mut said = [[0i16; FRAME]; 2];
@@ -284,7 +283,7 @@ impl MediaService {
             let Some(said) = said.get_mut(..length) else { continue };
             match voice {
                 Voice::Call(call) => {
-                    if let Some(slot) = slots.iter_mut().find(|slot| slot.call() == Some(*call)) {
+                    if let Some(slot) = slot_of(slots, *call) {
                         slot.pull(now, rate, said);
                     }
                 }
@@ -300,7 +299,7 @@ impl MediaService {
             }
             match voice {
                 Voice::Call(call) => {
-                    if let Some(slot) = slots.iter_mut().find(|slot| slot.call() == Some(*call)) {
+                    if let Some(slot) = slot_of(slots, *call) {
                         let hide = self.ears.get(index).is_some_and(Ear::hides);
                         slot.data(modem);
                         slot.silence(silence.clone());
@@ -346,23 +345,23 @@ impl MediaService {
                 // Of the line that is joined; a slot follows when one is joined later.
                 let seed = self.random.derive_seed();
                 let rate = self.rate_of(call);
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
+                if let Some(slot) = slot_of(&mut self.slots, call) {
                     slot.stream(now(), config, rate, keys_by_signalling, seed);
                 }
             }
             Order::Key { call, key } => {
                 let sounded = self.ears.iter_mut().any(|ear| ear.joined(call) && ear.take_sounded(key));
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
+                if let Some(slot) = slot_of(&mut self.slots, call) {
                     slot.key(key, sounded);
                 }
             }
             Order::HeardKey { call, key, millis } => {
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
+                if let Some(slot) = slot_of(&mut self.slots, call) {
                     slot.heard_key(key, millis);
                 }
             }
             Order::Release { call } => {
-                if let Some(slot) = self.slots.iter_mut().find(|slot| slot.call() == Some(call)) {
+                if let Some(slot) = slot_of(&mut self.slots, call) {
                     let quality = slot.release(now(), &mut self.packet);
                     let _ = self.control.reports.try_send(Report::Finished { call, quality });
                 }
@@ -380,6 +379,11 @@ impl MediaService {
         let joined = self.ears.iter().find(|ear| ear.joined(call)).map(Ear::rate);
         joined.unwrap_or_else(|| self.ears.iter().map(Ear::rate).max().unwrap_or(8000))
     }
+}
+
+/// The slot of a call.
+fn slot_of(slots: &mut [Slot], call: CallId) -> Option<&mut Slot> {
+    slots.iter_mut().find(|slot| slot.call() == Some(call))
 }
 
 /// Sums, saturating.

@@ -59,6 +59,8 @@ pub struct PhoneService {
     instance: [u8; 16],
     to_exchange: Deque<Input, WAITING>,
     to_agent: Deque<(CallId, legs::Order), WAITING>,
+    /// Connections for which there was no room, to be told of.
+    unopened: Deque<sip::ConnectionId, { crate::sip::STREAMS }>,
     out: Box<[u8]>,
     exchange_deadline: Option<Instant>,
     agent_deadline: Option<Instant>,
@@ -111,6 +113,7 @@ impl PhoneService {
             instance,
             to_exchange: Deque::new(),
             to_agent: Deque::new(),
+            unopened: Deque::new(),
             out: vec![0; MESSAGE].into_boxed_slice(),
             exchange_deadline: None,
             agent_deadline: None,
@@ -396,7 +399,7 @@ impl PhoneService {
                 sip::Output::Connect { connection, to } => {
                     if !self.sockets.connect(connection, to) {
                         self.datagrams.count(SipDrop::NoConnection);
-                        self.legs.closed.push_back(connection).ok();
+                        self.unopened.push_back(connection).ok();
                     }
                     continue;
                 }
@@ -413,7 +416,7 @@ impl PhoneService {
                 sip::Output::Wait(deadline) => {
                     self.agent_deadline = deadline;
                     // Connections for which there was no room are told of once the engine is drained.
-                    let Some(connection) = self.legs.closed.pop_front() else { return };
+                    let Some(connection) = self.unopened.pop_front() else { return };
                     let _ = self.agent.handle(now, sip::Input::Closed { connection });
                     continue;
                 }

@@ -7,7 +7,6 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::{Context, Poll, Waker};
 
 use dialtone_base::counter::Counters;
 use dialtone_base::{Duration, Seed, counted_reasons};
@@ -21,7 +20,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::with_timeout;
 
 use crate::dns::Resolver;
-use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, TcpSocket, UdpSocket, ZoneNet};
+use crate::stack::{IpAddress, IpEndpoint, TcpSocket, UdpSocket, ZoneNet, send_now};
 
 /// UDP ports of the WAN address that are the router's own, for its calls: SIP first, RTP behind it. No device's mapping takes one.
 pub const VOICE_PORTS: (u16, u16) = (5060, 6059);
@@ -133,9 +132,7 @@ impl SipSockets {
 
     /// The UDP socket, bound to `port`.
     pub fn datagrams(&self, port: u16) -> SipDatagrams {
-        let meta = || Box::leak(vec![PacketMetadata::EMPTY; 32].into_boxed_slice());
-        let buffer = || Box::leak(vec![0; 8 * MESSAGE].into_boxed_slice());
-        let mut socket = UdpSocket::new(self.wan.stack, meta(), buffer(), meta(), buffer());
+        let mut socket = self.wan.udp_socket(32, 8 * MESSAGE);
         if socket.bind(port).is_err() {
             dialtone_base::warn!("sip: port {port} cannot be had on the WAN");
         }
@@ -309,9 +306,7 @@ impl SipDatagrams {
 
     /// Sends without waiting; what finds no room is lost, as datagrams may be, and counted.
     pub fn send(&mut self, to: SocketAddrV4, message: &[u8]) {
-        let to = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
-        let mut context = Context::from_waker(Waker::noop());
-        if !matches!(self.socket.poll_send_to(message, to, &mut context), Poll::Ready(Ok(()))) {
+        if !send_now(&self.socket, message, to) {
             self.drops.count(SipDrop::QueueFull);
         }
     }

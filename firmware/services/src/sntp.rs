@@ -3,10 +3,7 @@
 //! The household's servers come first, by name or address, then the operator's (DHCP option 42). Names are looked up again
 //! whenever servers fail for long. While the WAN is down nobody is asked.
 
-use alloc::boxed::Box;
-use alloc::vec;
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::{Context, Poll, Waker};
 
 use dialtone_base::time::UnixTime;
 use dialtone_base::{Instant, Random, Seed};
@@ -16,7 +13,7 @@ use embassy_futures::select::{Either4, select4};
 use embassy_time::Duration;
 
 use crate::dns::Resolver;
-use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, UdpSocket, ZoneNet};
+use crate::stack::{IpAddress, UdpSocket, ZoneNet, send_now};
 use crate::state::{RouterState, WanStatus, now, wait_until};
 
 /// No time before this is believed: 2024-01-01.
@@ -33,7 +30,7 @@ const PORTS: u32 = 8_192;
 pub async fn run(wan: ZoneNet, resolver: &'static Resolver, seed: Seed, state: &'static RouterState) -> ! {
     let mut random = Random::new(seed);
     let mut client = SntpClient::new(NOT_BEFORE, random.derive_seed());
-    let mut socket = socket(&wan);
+    let mut socket = wan.udp_socket(4, 1024);
     let mut settings_watch = state.watch_settings();
     let mut wan_watch = state.watch_wan();
     let mut out = [0; PACKET];
@@ -102,9 +99,7 @@ fn ask(socket: &mut UdpSocket<'static>, random: &mut Random, server: SocketAddrV
     if socket.bind(port).is_err() {
         return false;
     }
-    let to = IpEndpoint::new(IpAddress::Ipv4(*server.ip()), server.port());
-    let mut context = Context::from_waker(Waker::noop());
-    matches!(socket.poll_send_to(bytes, to, &mut context), Poll::Ready(Ok(())))
+    send_now(socket, bytes, server)
 }
 
 async fn find_servers(resolver: &Resolver, state: &RouterState) -> heapless::Vec<SocketAddrV4, SERVERS> {
@@ -135,10 +130,4 @@ fn add(servers: &mut heapless::Vec<SocketAddrV4, SERVERS>, address: Ipv4Addr) {
     if !servers.contains(&server) {
         let _ = servers.push(server);
     }
-}
-
-fn socket(wan: &ZoneNet) -> UdpSocket<'static> {
-    let meta = || Box::leak(vec![PacketMetadata::EMPTY; 4].into_boxed_slice());
-    let buffer = || Box::leak(vec![0; 1024].into_boxed_slice());
-    UdpSocket::new(wan.stack, meta(), buffer(), meta(), buffer())
 }

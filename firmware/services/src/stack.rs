@@ -9,9 +9,10 @@
 //! Does not route, filter or translate; does not speak IPv6 yet.
 
 use alloc::boxed::Box;
+use alloc::vec;
 use core::cell::{Cell, RefCell};
 use core::net::{Ipv4Addr, SocketAddrV4};
-use core::task::Context;
+use core::task::{Context, Poll, Waker};
 
 use critical_section::Mutex;
 use dialtone_base::counter::Counters;
@@ -126,6 +127,13 @@ impl ZoneNet {
             }),
         };
         self.stack.set_config_v4(config);
+    }
+
+    /// A UDP socket, not bound yet, with room for `datagrams` of together `bytes` each way. Allocates once, for the lifetime of the program.
+    pub fn udp_socket(&self, datagrams: usize, bytes: usize) -> UdpSocket<'static> {
+        let meta = || Box::leak(vec![PacketMetadata::EMPTY; datagrams].into_boxed_slice());
+        let buffer = || Box::leak(vec![0; bytes].into_boxed_slice());
+        UdpSocket::new(self.stack, meta(), buffer(), meta(), buffer())
     }
 
     /// Waits for a visitor on TCP `port`. From then on a peer that says nothing for `silence` is gone.
@@ -258,6 +266,13 @@ impl Drop for Visit {
     fn drop(&mut self) {
         self.link.at_the_door(|door| door.leave(self.visitor, self.port));
     }
+}
+
+/// Sends a datagram without waiting; `false` when the queue is full or there is no way.
+pub fn send_now(socket: &UdpSocket<'_>, message: &[u8], to: SocketAddrV4) -> bool {
+    let to = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(socket.poll_send_to(message, to, &mut context), Poll::Ready(Ok(())))
 }
 
 /// What matters about a punted frame before a stack sees it.

@@ -4,9 +4,8 @@
 //! that a flood on one port leaves time for the voices.
 
 use alloc::boxed::Box;
-use alloc::vec;
-use core::net::{IpAddr, SocketAddr, SocketAddrV4};
-use core::task::{Context, Poll, Waker};
+use core::net::{SocketAddr, SocketAddrV4};
+use core::task::{Context, Poll};
 
 use dialtone_base::telephony::{CallId, Key};
 use dialtone_base::{Duration, Instant, Seed};
@@ -18,7 +17,7 @@ use dialtone_signal::{Rate, dtmf};
 use heapless::Deque;
 
 use super::Report;
-use crate::stack::{IpAddress, IpEndpoint, PacketMetadata, UdpSocket, ZoneNet};
+use crate::stack::{IpAddress, UdpSocket, ZoneNet, send_now};
 use crate::state::now;
 
 /// Longest RTP or RTCP packet.
@@ -40,8 +39,6 @@ pub(super) struct Slot {
     rtp: UdpSocket<'static>,
     rtcp: UdpSocket<'static>,
     session: Box<Session>,
-    /// A stream was agreed: the session lives.
-    streaming: bool,
     rate: u32,
     keys_by_signalling: bool,
     is_data: bool,
@@ -60,10 +57,9 @@ impl Slot {
     pub fn new(wan: &ZoneNet, pool: &CodecPool, seed: Seed) -> Self {
         Self {
             call: None,
-            rtp: socket(wan, 32, 16 * 1024),
-            rtcp: socket(wan, 4, 4 * 1024),
+            rtp: wan.udp_socket(32, 16 * 1024),
+            rtcp: wan.udp_socket(4, 4 * 1024),
             session: Box::new(Session::idle(pool, seed)),
-            streaming: false,
             rate: 8000,
             keys_by_signalling: false,
             is_data: false,
@@ -97,7 +93,7 @@ impl Slot {
         seed: Seed,
     ) {
         self.keys_by_signalling = keys_by_signalling;
-        if self.streaming {
+        if self.is_streaming() {
             return self.session.reconfigure(now, config);
         }
         self.rate = rate;
@@ -105,19 +101,17 @@ impl Slot {
         self.heard = self.tones.clone();
         let setup = Setup { sample_rate: rate, timeout: SILENT };
         self.session.start(now, config, setup, seed);
-        self.streaming = true;
     }
 
     /// The call is over. How it sounded, if there was sound.
     pub fn release(&mut self, now: Instant, packet: &mut [u8]) -> Option<Quality> {
-        let quality = self.session.quality(now).filter(|_| self.streaming);
+        let quality = self.session.quality(now);
         if let Some(length) = self.session.bye(now, packet) {
             send(&self.rtcp, &self.rtp, &self.session, packet.get(..length).unwrap_or_default());
         }
         self.rtp.close();
         self.rtcp.close();
         self.session.stop();
-        self.streaming = false;
         self.is_data = false;
         self.keys_as_events = false;
         self.heard.stop();
@@ -141,7 +135,7 @@ impl Slot {
                 }
                 let Poll::Ready(received) = socket.poll_recv_from(datagram, context) else { break };
                 let Ok((length, meta)) = received else { continue };
-                if !self.streaming {
+                if !self.is_streaming() {
                     continue;
                 }
                 let IpAddress::Ipv4(address) = meta.endpoint.addr;
@@ -175,7 +169,7 @@ impl Slot {
 
     /// Ten milliseconds of what the far end says, for a line of `rate`.
     pub fn pull(&mut self, now: Instant, rate: u32, said: &mut [i16]) {
-        if !self.streaming {
+        if !self.is_streaming() {
             return said.fill(0);
         }
         self.follow(rate);
@@ -187,7 +181,7 @@ impl Slot {
 
     /// Ten milliseconds for the far end. `hide`: there is a key in it, which goes another way if there is one.
     pub fn push(&mut self, now: Instant, rate: u32, frame: &mut PcmFrame, hide: bool, packet: &mut [u8]) {
-        if !self.streaming {
+        if !self.is_streaming() {
             return;
         }
         self.follow(rate);
@@ -212,12 +206,12 @@ impl Slot {
 
     /// Whether the peer agreed to hear nothing while nobody speaks.
     pub fn saves_silence(&self) -> bool {
-        self.streaming && self.session.config().is_some_and(|config| config.comfort_noise.is_some())
+        self.session.config().is_some_and(|config| config.comfort_noise.is_some())
     }
 
     /// A fax or modem speaks on the line, or no more. Told once: the codec may have to change.
     pub fn data(&mut self, data: bool) {
-        if !self.streaming || self.is_data == data {
+        if !self.is_streaming() || self.is_data == data {
             return;
         }
         self.is_data = data;
@@ -229,7 +223,7 @@ impl Slot {
 
     /// RTCP when it is due.
     pub fn report_to_peer(&mut self, now: Instant, packet: &mut [u8]) {
-        if !self.streaming {
+        if !self.is_streaming() {
             return;
         }
         if let Some(length) = self.session.rtcp(now, packet) {
@@ -239,7 +233,7 @@ impl Slot {
 
     /// A key for the far end. `sounded`: it was pressed as a tone, which is in the sound unless it was hidden.
     pub fn key(&mut self, key: Key, sounded: bool) {
-        let Some(call) = self.call.filter(|_| self.streaming) else { return };
+        let Some(call) = self.call.filter(|_| self.is_streaming()) else { return };
         if self.session.send_key(key, KEY) {
             return;
         }
@@ -253,10 +247,15 @@ impl Slot {
 
     /// A key the far end reports by SIP INFO.
     pub fn heard_key(&mut self, key: Key, millis: u16) {
-        if self.streaming && !self.keys_as_events {
+        if self.is_streaming() && !self.keys_as_events {
             let millis = if millis == 0 { INFO_KEY } else { millis };
             self.heard.start(key, Some(u32::from(millis.clamp(40, 2000))));
         }
+    }
+
+    /// A stream was agreed: the session lives.
+    fn is_streaming(&self) -> bool {
+        self.session.config().is_some()
     }
 
     /// Keys travel beside the sound.
@@ -283,16 +282,9 @@ fn send(rtcp: &UdpSocket<'_>, rtp: &UdpSocket<'_>, session: &Session, packet: &[
     transmit(if shared { rtp } else { rtcp }, to, packet);
 }
 
-/// Without waiting; what finds no room is lost, as late sound would be.
+/// What finds no room is lost, as late sound would be.
 fn transmit(socket: &UdpSocket<'_>, to: SocketAddr, packet: &[u8]) {
-    let IpAddr::V4(address) = to.ip() else { return };
-    let to = IpEndpoint::new(IpAddress::Ipv4(address), to.port());
-    let mut context = Context::from_waker(Waker::noop());
-    let _ = socket.poll_send_to(packet, to, &mut context);
-}
-
-fn socket(net: &ZoneNet, datagrams: usize, bytes: usize) -> UdpSocket<'static> {
-    let meta = || Box::leak(vec![PacketMetadata::EMPTY; datagrams].into_boxed_slice());
-    let buffer = || Box::leak(vec![0; bytes].into_boxed_slice());
-    UdpSocket::new(net.stack, meta(), buffer(), meta(), buffer())
+    if let SocketAddr::V4(to) = to {
+        let _ = send_now(socket, packet, to);
+    }
 }

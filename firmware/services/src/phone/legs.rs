@@ -11,8 +11,8 @@ use dialtone_media::StreamConfig;
 use dialtone_media::codec::Codec;
 use dialtone_media::sdp::{Local, Negotiation, Refused};
 use dialtone_phone::calls::Input;
-use dialtone_sip::{self as sip, Body, ConnectionId, Event, RegistrationState, Rejection};
-use heapless::{Deque, Vec};
+use dialtone_sip::{self as sip, Body, Event, RegistrationState, Rejection};
+use heapless::Vec;
 
 use super::{facts, words};
 use crate::media::SLOTS;
@@ -81,8 +81,6 @@ pub(super) struct Legs {
     /// The widest line's.
     sample_rate: u32,
     random: Random,
-    /// Connections that could not be opened, to be told of.
-    pub closed: Deque<ConnectionId, 4>,
 }
 
 struct Leg {
@@ -110,7 +108,6 @@ impl Legs {
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             sample_rate,
             random: Random::new(seed),
-            closed: Deque::new(),
         }
     }
 

@@ -162,7 +162,6 @@ impl LineSignals {
             HookEvent::Flash => LineEvent::Flash,
             HookEvent::Pulse(key) => LineEvent::Key(key),
         };
-        self.follow_setup();
         self.follow_audio();
         event
     }
@@ -191,7 +190,6 @@ impl LineSignals {
                 self.transmission = None;
                 self.sending = false;
                 self.ringer.stop(now);
-                self.follow_setup();
                 self.follow_audio();
                 Some(Order::Quiet { line })
             }
